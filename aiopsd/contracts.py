@@ -1,0 +1,226 @@
+"""The promises that the rooms of the house make to one another, on one page."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from aiopsd.model import (
+    AnyEvent,
+    Batch,
+    Change,
+    Delivery,
+    Event,
+    Incident,
+    Indexes,
+    Labels,
+    Position,
+    Reading,
+    Scores,
+    Suspect,
+)
+
+Clock = Callable[[], float]
+"""Wall-clock seconds since the epoch. Passed in, so that tests own the time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """What a rule asks of a source that has a query language."""
+
+    rule: str
+    promql: str
+    every_secs: float
+    keep: tuple[str, ...] = ()  # labels to keep; empty keeps all
+
+
+class Series(Protocol):
+    """The table that turns labels into indexes (see ``series.SeriesTable``)."""
+
+    def intern(self, rule: str, labels: Labels) -> int:
+        """Index of this series, new or known; -1 when the table is full (counted)."""
+        ...
+
+    def labels(self, index: int) -> Labels: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """Tells that the other side went away and came back; each is logged once."""
+
+    gone: Callable[[str, str], None]  # (part, reason)
+    back: Callable[[str], None]
+
+
+Handler = Callable[[Any], Awaitable[Any]]
+"""An aiohttp handler: request -> response."""
+
+
+@dataclass(frozen=True, slots=True)
+class SourceContext:
+    """All that a source may know of the house."""
+
+    name: str
+    table: Series
+    clock: Clock
+    health: Health
+    count: Callable[[str, float], None]  # (what, how many): own metrics of this source
+    queries: Sequence[Query] = ()
+    history_secs: float = 0.0  # how far back to read before speaking
+    base: Path = Path()  # relative paths and secret files are looked for here
+    routes: dict[str, Handler] = field(default_factory=dict)  # POST path -> handler, for push
+
+
+class Source(Protocol):
+    """Yields readings; ``commit`` comes after the journal's commit of what a reading caused."""
+
+    def stream(self, resume: Position | None) -> AsyncIterator[Reading]: ...
+
+    async def commit(self, position: Position) -> None: ...
+
+
+class Querier(Protocol):
+    """A source that can also be asked: what is this now?"""
+
+    async def instant(self, promql: str) -> Sequence[tuple[Labels, float]]:
+        """Finite samples only. Raises Unreachable or Refused."""
+        ...
+
+
+class Detector(Protocol):
+    """Pure. Scores against the state before the batch, then learns from it."""
+
+    def observe(self, batch: Batch) -> Scores: ...
+
+    def forget(self, series: Indexes) -> None:
+        """These indexes now mean other series."""
+        ...
+
+    def save(self) -> bytes: ...
+
+    def load(self, saved: bytes) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What a ranker may look at besides the incident itself."""
+
+    now_s: float
+    edges: frozenset[tuple[str, str]]  # (caller, callee)
+    changes: tuple[Change, ...]
+
+
+class Ranker(Protocol):
+    """Pure: the same evidence gives the same suspects, best first."""
+
+    def rank(self, incident: Incident, evidence: Evidence) -> tuple[Suspect, ...]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Metrics:
+    """How remediation asks for numbers. Each answers None where there is no data.
+
+    No data means: no series, only NaN, or older than it should be. Raises Unreachable.
+    """
+
+    promql: Callable[[str], Awaitable[float | None]]
+    rule: Callable[[str, Labels], Awaitable[float | None]]  # newest value of a rule's series
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """One filled-in step, as an executor sees it."""
+
+    name: str  # e.g. systemd.restart
+    inputs: Mapping[str, Any]
+    timeout_secs: float
+    key: str  # idempotency key
+
+
+class Executor(Protocol):
+    """Does things to the world. Raises Refused (do not retry) or Unreachable (may retry).
+
+    A timeout is the caller's: it cancels ``apply``, whose result is then unknown.
+    """
+
+    @property
+    def actions(self) -> frozenset[str]:
+        """The verbs it knows, e.g. ``{"restart", "stop", "start"}``."""
+        ...
+
+    def lint(self, verb: str, inputs: Mapping[str, Any]) -> Sequence[str]:
+        """What is wrong with these inputs, before anything runs."""
+        ...
+
+    async def plan(self, action: Action) -> dict[str, Any]:
+        """Dry run: what apply would do. Changes nothing."""
+        ...
+
+    async def before(self, action: Action) -> dict[str, Any]:
+        """The before-image: what undo needs to put things back."""
+        ...
+
+    async def apply(self, action: Action) -> dict[str, Any]: ...
+
+    async def probe(self, action: Action, before: Mapping[str, Any]) -> bool | None:
+        """Did apply happen? None when that cannot be known."""
+        ...
+
+    async def undo(self, action: Action, before: Mapping[str, Any]) -> dict[str, Any]:
+        """Puts the before-image back; raises Refused when the action has no inverse."""
+        ...
+
+
+class Notifier(Protocol):
+    """Tells people. Called again with the newest state until it succeeds; must not repeat itself.
+
+    Raises Unreachable to be called again later, Refused to give this event up.
+    """
+
+    async def notify(self, event: Event) -> None: ...
+
+    async def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class NotifierContext:
+    """All that a notifier may know of the house."""
+
+    name: str
+    clock: Clock
+    count: Callable[[str, float], None]
+    delivered: Mapping[str, Delivery]  # by id ``name/incident``: what was already said
+    record: Callable[[Delivery], Awaitable[None]]  # journals what is being said; durable on return
+    base: Path = Path()
+    page_url: str = ""  # of the daemon's own page, for links
+
+
+class Store(Protocol):
+    """The journal: append-only events, and one checkpoint of all that is learned."""
+
+    async def append(self, *events: AnyEvent) -> None:
+        """One durable transaction: when it returns, the events survive kill -9."""
+        ...
+
+    async def current(self, kind: type[Event], *, since_s: float = 0.0) -> Sequence[Any]:
+        """Newest version of each thing of this kind, oldest first.
+
+        Things that are still open, and closed ones written at or after ``since_s``.
+        """
+        ...
+
+    async def events(
+        self, *, after: int = 0, limit: int = 1000
+    ) -> Sequence[tuple[int, float, AnyEvent]]:
+        """(sequence number, time written, event), in order."""
+        ...
+
+    async def save_checkpoint(self, parts: Mapping[str, bytes]) -> None:
+        """All parts in one transaction: after a crash they belong together."""
+        ...
+
+    async def load_checkpoint(self) -> Mapping[str, bytes]: ...
+
+    async def close(self) -> None: ...

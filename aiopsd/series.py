@@ -1,0 +1,134 @@
+"""Labels to indexes and back: the one table that knows what each series is called."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import msgspec
+import numpy as np
+
+from aiopsd.model import Batch, Floats, Indexes, Labels
+
+_Key = tuple[str, tuple[tuple[str, str], ...]]
+
+
+class SeriesTable:
+    """Bounded. An index is stable while its series lives; a freed one is used again."""
+
+    def __init__(self, limit: int = 200_000) -> None:
+        self.limit = limit
+        self.refused = 0  # series that found the table full
+        self.late = 0  # samples that were not newer than what the table already has
+        self._index: dict[_Key, int] = {}
+        self._keys: list[_Key | None] = []
+        self._free: list[int] = []
+        self._by_rule: dict[str, dict[int, None]] = {}
+        self._time: Floats = np.full(64, -np.inf)
+        self._value: Floats = np.full(64, np.nan)
+
+    def __len__(self) -> int:
+        return len(self._index)
+
+    @property
+    def capacity(self) -> int:
+        return len(self._keys)
+
+    def intern(self, rule: str, labels: Labels) -> int:
+        """Index of this series, new or known; -1 when the table is full."""
+        key = (rule, tuple(sorted(labels.items())))
+        found = self._index.get(key)
+        if found is not None:
+            return found
+        if len(self._index) >= self.limit:
+            self.refused += 1
+            return -1
+        return self._add(key)
+
+    def _add(self, key: _Key) -> int:
+        if self._free:
+            index = self._free.pop()
+            self._keys[index] = key
+        else:
+            index = len(self._keys)
+            self._keys.append(key)
+            if index >= len(self._time):
+                more = len(self._time)
+                self._time = np.concatenate((self._time, np.full(more, -np.inf)))
+                self._value = np.concatenate((self._value, np.full(more, np.nan)))
+        self._index[key] = index
+        self._by_rule.setdefault(key[0], {})[index] = None
+        self._time[index], self._value[index] = -np.inf, np.nan
+        return index
+
+    def labels(self, index: int) -> Labels:
+        key = self._keys[index]
+        if key is None:
+            raise KeyError(index)
+        return dict(key[1])
+
+    def of(self, rule: str) -> Iterator[int]:
+        """Indexes of this rule's series, in order of arrival."""
+        return iter(self._by_rule.get(rule, {}))
+
+    def record(self, batch: Batch) -> Batch:
+        """Notes the newest values; returns the batch without samples that are not newer.
+
+        A clock that went back, a duplicate and a late sample are all the same thing here.
+        """
+        fresh = (batch.series >= 0) & (batch.time_s > self._time[batch.series])
+        if fresh.any():  # a series twice in one batch: the first wins
+            first = np.zeros(len(fresh), bool)
+            first[np.unique(batch.series, return_index=True)[1]] = True
+            fresh &= first
+        self.late += int(len(fresh) - fresh.sum())
+        if not fresh.all():
+            batch = Batch(
+                batch.rule, batch.time_s, batch.series[fresh], batch.values[fresh], batch.history
+            )
+        self._time[batch.series] = batch.time_s
+        self._value[batch.series] = batch.values
+        return batch
+
+    def latest(self, rule: str, where: Labels, since_s: float) -> list[tuple[Labels, float]]:
+        """Newest finite values of this rule's series that match, not older than ``since_s``."""
+        found = []
+        for index in self.of(rule):
+            labels = self.labels(index)
+            if self._time[index] < since_s or not np.isfinite(self._value[index]):
+                continue
+            if all(labels.get(name) == value for name, value in where.items()):
+                found.append((labels, float(self._value[index])))
+        return found
+
+    def expire(self, before_s: float) -> Indexes:
+        """Frees series not seen since ``before_s``; who keeps rows by index must forget them."""
+        gone = [i for i in self._index.values() if self._time[i] < before_s]
+        for index in gone:
+            key = self._keys[index]
+            assert key is not None  # noqa: S101 - it came out of the index
+            del self._index[key], self._by_rule[key[0]][index]
+            self._keys[index] = None
+            self._free.append(index)
+        return np.array(gone, np.int32)
+
+    def save(self) -> bytes:
+        n = len(self._keys)
+        return msgspec.msgpack.encode(
+            (self._keys, self._time[:n].tobytes(), self._value[:n].tobytes())
+        )
+
+    def load(self, saved: bytes) -> None:
+        shape = tuple[list[_Key | None], bytes, bytes]
+        keys, times, values = msgspec.msgpack.decode(saved, type=shape)
+        self.__init__(self.limit)  # type: ignore[misc]
+        size = max(64, len(keys))
+        self._time, self._value = np.full(size, -np.inf), np.full(size, np.nan)
+        self._keys = keys
+        for index, key in enumerate(keys):
+            if key is None:
+                self._free.append(index)
+            else:
+                self._index[key] = index
+                self._by_rule.setdefault(key[0], {})[index] = None
+        self._time[: len(keys)] = np.frombuffer(times)
+        self._value[: len(keys)] = np.frombuffer(values)
