@@ -119,15 +119,15 @@ class Anomaly(Event, frozen=True, kw_only=True):
     detector: str
     title: str
     score: float
-    observed: float
-    expected: float
-    low: float
-    high: float
+    observed: float | None = None  # None: there is no sample, or no such limit
+    expected: float | None = None
+    low: float | None = None
+    high: float | None = None
     unit: str = ""
     samples: int = 0
     season: str = "none"
     evidence: tuple[str, ...] = ()  # sample log lines, annotations
-    recent: tuple[float, ...] = ()  # the last observed values, oldest first, for a sparkline
+    recent: tuple[float | None, ...] = ()  # the last observed values, oldest first, for a sparkline
 
     @property
     def closed(self) -> bool:
