@@ -1,0 +1,1 @@
+"""From anomalies to incidents with ranked causes. Pure: time comes in as data."""

@@ -1,0 +1,80 @@
+"""Changes seen in metrics: a version label that was not there before.
+
+``build_info``-like series tell of a release without anyone calling us.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import msgspec
+
+from aiopsd.model import Change, Labels
+
+KEEP_SECS = 86400.0
+
+
+class VersionWatch:
+    """One rule's entities and the versions of each that are live."""
+
+    def __init__(self, rule: str, entity: tuple[str, ...], label: str) -> None:
+        self.rule = rule
+        self._entity = entity
+        self._label = label
+        self._live: dict[tuple[str, ...], dict[str, float]] = {}  # version -> last seen
+
+    def observe(
+        self, time_s: float, series: Iterable[Labels], *, history: bool = False
+    ) -> list[Change]:
+        """Changes that this tick shows. A version gone for less than a minute is still live:
+        a restart is not a release."""
+        found = []
+        for labels in series:
+            version, name = labels.get(self._label, ""), labels.get(self._entity[0], "")
+            if not version or not name:
+                continue
+            live = self._live.setdefault(tuple(labels.get(e, "") for e in self._entity), {})
+            if live and version not in live and not history:
+                previous = max(live, key=lambda v: live[v])
+                found.append(self._change(time_s, name, version, previous, labels))
+            live[version] = time_s
+            for old in [v for v, seen_s in live.items() if seen_s < time_s - 60 and v != version]:
+                del live[old]
+        return found
+
+    def _change(
+        self, time_s: float, name: str, version: str, previous: str, labels: Labels
+    ) -> Change:
+        return Change(
+            id=f"{self.rule}/{name}/{version}/{int(time_s)}",
+            kind="deploy",
+            time_s=time_s,
+            service=labels.get("service", name),
+            version=version,
+            previous=previous,
+            author=labels.get("author", ""),
+            source=self.rule,
+            labels={k: v for k, v in labels.items() if k != "__name__"},
+        )
+
+    def save(self) -> bytes:
+        return msgspec.msgpack.encode(self._live)
+
+    def load(self, saved: bytes) -> None:
+        shape = dict[tuple[str, ...], dict[str, float]]
+        self._live = msgspec.msgpack.decode(saved, type=shape)
+
+
+class Ledger:
+    """The changes of the last day."""
+
+    def __init__(self) -> None:
+        self._changes: dict[str, Change] = {}
+
+    def add(self, change: Change) -> None:
+        self._changes[change.id] = change
+        for old in [c.id for c in self._changes.values() if c.time_s < change.time_s - KEEP_SECS]:
+            del self._changes[old]
+
+    def between(self, from_s: float, until_s: float) -> tuple[Change, ...]:
+        return tuple(c for c in self._changes.values() if from_s <= c.time_s <= until_s)
