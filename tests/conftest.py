@@ -1,0 +1,85 @@
+"""What a test needs of the machine, said by a marker: `@pytest.mark.prometheus`.
+
+A marked test skips, with the reason, where its capability is missing. Where $AIOPSD_REQUIRE names
+the marker (comma-separated), a missing capability is an error instead: a green run then means that
+these tests ran.
+"""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Callable
+from functools import cache
+
+import pytest
+
+Missing = str | None  # why the machine cannot run such tests
+
+
+def program(*names: str) -> Callable[[], Missing]:
+    def probe() -> Missing:
+        absent = [name for name in names if shutil.which(name) is None]
+        return f"not installed: {', '.join(absent)}" if absent else None
+
+    return probe
+
+
+def namespaces(*names: str) -> Missing:
+    if os.geteuid() != 0:
+        return "needs root"
+    options = [f"--{name}" for name in names]
+    done = subprocess.run(["unshare", *options, "--fork", "true"], capture_output=True, text=True)
+    return None if done.returncode == 0 else f"no namespaces here: {done.stderr.strip()}"
+
+
+def systemd_manager() -> Missing:
+    absent = program("systemctl", "dbus-daemon", "pkaction", "nsenter", "setpriv")()
+    return absent or namespaces("mount", "pid", "cgroup", "ipc", "uts")
+
+
+CAPABILITIES: dict[str, tuple[str, Callable[[], Missing]]] = {
+    "systemd": ("starts a system manager in namespaces (root)", systemd_manager),
+    "systemd_analyze": ("lints unit files", program("systemd-analyze")),
+    "netns": ("has hosts in network namespaces (root)", lambda: namespaces("net", "mount")),
+    "prometheus": ("starts Prometheus", program("prometheus", "promtool")),
+    "alertmanager": ("starts Alertmanager", program("prometheus-alertmanager")),
+    "node_exporter": ("starts node_exporter", program("prometheus-node-exporter")),
+    "mosquitto": ("starts an MQTT broker", program("mosquitto")),
+    "chromium": ("looks at pages in a browser", program("chromium")),
+}
+
+
+@cache
+def missing(name: str) -> Missing:
+    return CAPABILITIES[name][1]()
+
+
+def required() -> frozenset[str]:
+    return frozenset(filter(None, os.environ.get("AIOPSD_REQUIRE", "").split(",")))
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    for name, (meaning, _) in CAPABILITIES.items():
+        config.addinivalue_line("markers", f"{name}: {meaning}")
+    if unknown := required() - CAPABILITIES.keys():
+        raise pytest.UsageError(
+            f"AIOPSD_REQUIRE names {sorted(unknown)}; there are {sorted(CAPABILITIES)}"
+        )
+
+
+def pytest_report_header() -> list[str]:
+    lines = [f"{name} ({why})" for name in CAPABILITIES if (why := missing(name))]
+    able = [name for name in CAPABILITIES if not missing(name)]
+    return [
+        f"this machine has: {', '.join(able) or 'nothing special'}",
+        f"and has not: {'; '.join(lines) or 'all there'}",
+        f"required: {', '.join(sorted(required())) or 'nothing'}",
+    ]
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    for name in CAPABILITIES:
+        if item.get_closest_marker(name) and (why := missing(name)):
+            if name in required():
+                pytest.fail(f"{name} is required of this machine: {why}", pytrace=False)
+            pytest.skip(f"{name}: {why}")
