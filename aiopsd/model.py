@@ -126,6 +126,7 @@ class Anomaly(Event, frozen=True, kw_only=True):
     unit: str = ""
     samples: int = 0
     season: str = "none"
+    lasts_secs: float = 900.0  # without news for this long, nobody knows whether it is still so
     evidence: tuple[str, ...] = ()  # sample log lines, annotations
     recent: tuple[float | None, ...] = ()  # the last observed values, oldest first, for a sparkline
 

@@ -8,6 +8,7 @@ same anomaly comes back soon after, it is the same incident.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -64,8 +65,11 @@ class Grouping:
             touched[name] = None
         return [self._incidents[name] for name in touched]
 
-    def tick(self, now_s: float) -> list[Incident]:
-        """What only the passing of time changes: resolved incidents, dropped leftovers."""
+    def tick(self, now_s: float, *, blind: bool = False) -> list[Incident]:
+        """What only the passing of time changes: resolved incidents, dropped leftovers.
+
+        ``blind``: a source is away, so that silence means nothing.
+        """
         limits = self.limits
         for name, one in list(self._waiting.items()):
             if one.seen_s < now_s - limits.forget_secs:
@@ -73,7 +77,7 @@ class Grouping:
         for name, incident in list(self._incidents.items()):
             if incident.closed and incident.updated_s < now_s - limits.reopen_secs:
                 del self._incidents[name]
-        over = [i for i in self.open if _quiet_since(i) <= now_s - limits.quiet_secs]
+        over = [i for i in self.open if _quiet_since(i, now_s, blind) <= now_s - limits.quiet_secs]
         for incident in over:
             self._incidents[incident.id] = _resolved(incident, now_s)
         return [self._incidents[i.id] for i in over]
@@ -102,7 +106,7 @@ class Grouping:
         """The incident this anomaly belongs to, open ones first."""
         limits = self.limits
         for incident in self.open:
-            if any(m.id == anomaly.id for m in incident.anomalies):
+            if any(_same(m, anomaly) for m in incident.anomalies):
                 return incident
         if anomaly.closed:
             return None
@@ -111,10 +115,7 @@ class Grouping:
             if young and any(self._near(anomaly, m, edges) for m in incident.anomalies):
                 return incident
         for incident in self._incidents.values():
-            same = any(
-                m.rule == anomaly.rule and m.labels == anomaly.labels for m in incident.anomalies
-            )
-            if incident.closed and same:
+            if incident.closed and any(_same(m, anomaly) for m in incident.anomalies):
                 return incident
         return None
 
@@ -190,7 +191,7 @@ def _opened(group: list[Anomaly], now_s: float) -> Incident:
 
 
 def _joined(incident: Incident, anomaly: Anomaly, now_s: float) -> Incident:
-    others = [a for a in incident.anomalies if a.id != anomaly.id]
+    others = [a for a in incident.anomalies if not _same(a, anomaly)]
     moments = list(incident.moments)
     if incident.closed:
         moments.append(Moment(time_s=now_s, what="reopened", text=anomaly.title))
@@ -246,10 +247,21 @@ def _worst(anomalies: Sequence[Anomaly]) -> Anomaly:
     )
 
 
-def _quiet_since(incident: Incident) -> float:
-    """When the last member recovered; never, while one still fires."""
-    ends = [a.ended_s for a in incident.anomalies]
-    return max((e for e in ends if e is not None), default=0.0) if None not in ends else 1e18
+def _same(one: Anomaly, other: Anomaly) -> bool:
+    """The same series by the same rule: an onset that moved is not another anomaly."""
+    return one.rule == other.rule and one.labels == other.labels
+
+
+def _quiet_since(incident: Incident, now_s: float, blind: bool) -> float:
+    """When the last member recovered; infinite while one still fires."""
+    ends = [0.0]
+    for member in incident.anomalies:
+        lost = not blind and member.seen_s < now_s - member.lasts_secs
+        if member.ended_s is not None:
+            ends.append(member.ended_s)
+        else:
+            ends.append(member.seen_s if lost else math.inf)
+    return max(ends)
 
 
 def _gist(suspect: Suspect) -> tuple[object, ...]:

@@ -1,0 +1,410 @@
+"""The composition root: the only module that knows every part.
+
+Builds the parts that the configuration names, restores what the journal and the last
+checkpoint hold, connects them in a pipeline, and lets it live until a signal. Reload takes the
+same path as a restart: stop in order, build again, go on from the journal.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import signal
+import time
+from collections.abc import AsyncIterator, Iterator, Mapping
+from pathlib import Path
+from typing import Any, cast
+
+from aiohttp import web
+
+from aiopsd import notify_socket
+from aiopsd.config import Config, RuleSettings, inspect, load
+from aiopsd.contracts import (
+    Clock,
+    Handler,
+    Health,
+    Metrics,
+    Notifier,
+    NotifierContext,
+    Querier,
+    Query,
+    Source,
+    SourceContext,
+)
+from aiopsd.correlation.changes import Ledger, VersionWatch
+from aiopsd.correlation.grouping import Grouping, GroupingLimits
+from aiopsd.correlation.ranking import EvidenceRanker
+from aiopsd.correlation.topology import Topology
+from aiopsd.detectors.watch import RuleInfo, Watch
+from aiopsd.errors import ConfigError, Refused
+from aiopsd.logs import Miner
+from aiopsd.model import Anomaly, Change, Labels
+from aiopsd.pipeline import Pipeline
+from aiopsd.pipeline.correlating import Correlating
+from aiopsd.pipeline.detection import Detection, Findings
+from aiopsd.pipeline.healing import Healing
+from aiopsd.pipeline.state import REMEMBER_SECS, State, restore
+from aiopsd.pipeline.telling import Outbox
+from aiopsd.remediation.halt import HaltFile
+from aiopsd.series import SeriesTable
+from aiopsd.stores import SqliteStore
+from aiopsd.telemetry import Telemetry, log
+from aiopsd.transforms import Transforms
+from aiopsd.web.api import application
+
+STALE_TICKS = 3  # a rule's value this many ticks old is no data
+
+
+async def serve(path: Path, clock: Clock = time.time) -> None:
+    """Lives until SIGTERM. Raises ConfigError when it cannot begin."""
+    config: Config | None = load(path)
+    assert config is not None  # noqa: S101 - load raises
+    with _only_one(config.state):
+        while config is not None:
+            config = await _live(config, clock)
+    log.info("stopped")
+
+
+@contextlib.contextmanager
+def _only_one(state: Path) -> Iterator[None]:
+    """Two daemons on one journal would both act."""
+    try:
+        state.mkdir(parents=True, exist_ok=True)
+        lock = (state / "lock").open("w")
+    except OSError as error:
+        raise ConfigError(f"the state folder {state} cannot be used: {error.strerror}") from None
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ConfigError(f"another aiopsd already runs on {state}") from None
+        yield
+
+
+async def _live(config: Config, clock: Clock) -> Config | None:
+    """One life from start to stop; returns the configuration of the next one, if any."""
+    signals = Signals(config.path)
+    store = SqliteStore(config.state / "journal.db", clock)
+    house = House(config, clock, store)
+    async with contextlib.AsyncExitStack() as stack:
+        stack.push_async_callback(store.close)
+        await house.restore()
+        for notifier in house.notifiers.values():
+            stack.push_async_callback(notifier.close)
+        await stack.enter_async_context(_serving(house))
+        with signals.caught(house.halt_all):
+            notify_socket.ready()
+            log.info("ready rules=%d playbooks=%d", len(config.rules), len(config.playbooks))
+            await _run(house, signals.stopping, float(config.daemon.limits.grace))
+            if signals.next_config is None:
+                notify_socket.stopping()
+    return signals.next_config
+
+
+async def _run(house: House, stopping: asyncio.Event, grace_secs: float) -> None:
+    """The pipeline beside the watchdog; after the signal it has ``grace_secs`` to drain."""
+    pipeline = asyncio.create_task(house.pipeline.run(stopping), name="pipeline")
+    watchdog = asyncio.create_task(_feed_watchdog(house), name="watchdog")
+    stop = asyncio.create_task(stopping.wait(), name="stop")
+    try:
+        await asyncio.wait([pipeline, stop], return_when=asyncio.FIRST_COMPLETED)
+        if not pipeline.done():
+            _, late = await asyncio.wait([pipeline], timeout=grace_secs)
+            if late:
+                log.warning("stopping without draining after=%.0fs", grace_secs)
+                pipeline.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await pipeline
+    finally:
+        for task in (watchdog, stop):
+            task.cancel()
+        await asyncio.gather(watchdog, stop, return_exceptions=True)
+
+
+async def _feed_watchdog(house: House) -> None:
+    """Only while the house is alive: a hung stage must look hung from outside."""
+    interval_secs = notify_socket.watchdog_interval_secs()
+    while interval_secs is not None:
+        if not house.alive():
+            notify_socket.watchdog()
+        await asyncio.sleep(interval_secs)
+
+
+class Signals:
+    """SIGTERM and SIGINT stop, SIGHUP reloads, SIGUSR1 halts."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.stopping = asyncio.Event()
+        self.next_config: Config | None = None
+
+    @contextlib.contextmanager
+    def caught(self, halt: Any) -> Iterator[None]:
+        loop = asyncio.get_running_loop()
+        handlers = {
+            signal.SIGTERM: self.stopping.set,
+            signal.SIGINT: self.stopping.set,
+            signal.SIGHUP: self._reload,
+            signal.SIGUSR1: halt,
+        }
+        for number, handler in handlers.items():
+            loop.add_signal_handler(number, handler)
+        try:
+            yield
+        finally:
+            for number in handlers:
+                loop.remove_signal_handler(number)
+
+    def _reload(self) -> None:
+        """All or nothing: the last good configuration stays when the new one has a fault."""
+        notify_socket.reloading()
+        config, problems = inspect(self.path)
+        for problem in problems:
+            log.error("not reloaded: %s", problem)
+        if problems or config is None:
+            notify_socket.ready()
+            return
+        log.info("reloading")
+        self.next_config = config
+        self.stopping.set()
+
+
+@contextlib.asynccontextmanager
+async def _serving(house: House) -> AsyncIterator[None]:
+    host, port = house.config.daemon.web.address
+    runner = web.AppRunner(application(house, house.routes), access_log=None)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, host, port).start()
+    except OSError as error:
+        await runner.cleanup()
+        raise ConfigError(f"cannot listen on {host}:{port}: {error.strerror}") from None
+    try:
+        yield
+    finally:
+        await runner.cleanup()
+
+
+class House:
+    """All parts of one life, built and connected."""
+
+    def __init__(self, config: Config, clock: Clock, store: SqliteStore) -> None:
+        self.config = config
+        self.clock = clock
+        self.store = store
+        self.telemetry = Telemetry(clock)
+        self.routes: dict[str, Handler] = {}
+        self.halts = HaltFile(config.state)
+        self.table = SeriesTable(config.daemon.limits.series)
+        self.sources = self._sources()
+        self.detection = self._detection()
+        self.notifiers: dict[str, Notifier] = {}
+        self.pipeline: Pipeline
+
+    async def restore(self) -> None:
+        """What the journal and the checkpoint hold; then everything is connected."""
+        now_s = self.clock()
+        state = await restore(self.store, now_s)
+        await self._load_checkpoint()
+        self.notifiers = self._notifiers(state)
+        limits = self.config.daemon.incidents
+        grouping = Grouping(
+            GroupingLimits(float(limits.join), float(limits.quiet), float(limits.reopen))
+        )
+        grouping.restore(state.incidents.values())
+        ledger = Ledger()
+        for change in await self.store.current(Change, since_s=now_s - REMEMBER_SECS):
+            ledger.add(change)
+        correlating = Correlating(
+            grouping, Topology(self.config.daemon.topology), ledger, EvidenceRanker()
+        )
+        self.pipeline = Pipeline(
+            sources=self.sources,
+            detection=self.detection,
+            correlating=correlating,
+            healing=self._healing(state),
+            outboxes={n: Outbox(n, one, self.telemetry) for n, one in self.notifiers.items()},
+            store=self.store,
+            state=state,
+            telemetry=self.telemetry,
+            clock=self.clock,
+            checkpoint_secs=float(self.config.daemon.limits.checkpoint),
+            keep_secs=float(self.config.daemon.limits.keep),
+        )
+        # What was journalled but not yet grouped when the daemon died joins now.
+        left_over = await self.store.current(Anomaly)
+        await self.pipeline.findings.put(Findings(anomalies=list(left_over)))
+        for event in (*state.incidents.values(), *state.runs.values()):
+            for outbox in self.pipeline.outboxes.values():
+                outbox.put(event)
+        self._gauges()
+
+    async def _load_checkpoint(self) -> None:
+        parts = await self.store.load_checkpoint()
+        if not parts:
+            return
+        try:
+            self.detection.load(parts)
+        except (ValueError, KeyError) as error:
+            log.warning("checkpoint not usable, learning anew: %s", error)
+            self.table = SeriesTable(self.config.daemon.limits.series)
+            self.routes.clear()
+            self.sources, self.detection = self._sources(), self._detection()
+
+    # --- parts --------------------------------------------------------------------------
+
+    def _sources(self) -> dict[str, Source]:
+        daemon = self.config.daemon
+        asked = {name: self._queries(name) for name in daemon.sources}
+        return {
+            name: settings.build(
+                SourceContext(
+                    name=name,
+                    table=self.table,
+                    clock=self.clock,
+                    health=Health(self.telemetry.went, self.telemetry.came),
+                    count=self.telemetry.counting(name),
+                    queries=asked[name],
+                    history_secs=float(daemon.history),
+                    routes=self.routes,
+                    base=self.config.base,
+                )
+            )
+            for name, settings in daemon.sources.items()
+        }
+
+    def _queries(self, source: str) -> tuple[Query, ...]:
+        return tuple(
+            Query(rule.id, rule.promql, float(rule.every))
+            for rule in self.config.rules
+            if rule.promql and self.config.asked(rule) == source
+        )
+
+    def _detection(self) -> Detection:
+        miner = Miner(self.table)
+        streamed = {r.id: r.selection() for r in self.config.rules if self.config.streamed(r)}
+        judged = [r for r in self.config.rules if r.detector is not None]
+        return Detection(
+            self.table,
+            miner,
+            Transforms(streamed, self.table),
+            {rule.id: self._watch(rule, miner) for rule in judged},
+            {
+                rule.id: VersionWatch(rule.id, rule.entity, rule.change.label)
+                for rule in self.config.rules
+                if rule.change is not None
+            },
+        )
+
+    def _watch(self, rule: RuleSettings, miner: Miner) -> Watch:
+        assert rule.detector is not None  # noqa: S101 - the caller has looked
+        info = RuleInfo(
+            id=rule.id,
+            kind=rule.kind,
+            severity=rule.severity,
+            entity=rule.entity,
+            unit=rule.unit,
+            title=rule.title or rule.id.replace("_", " "),
+            for_secs=float(rule.for_),
+            clear_secs=float(rule.clear) if rule.clear is not None else None,
+        )
+
+        def evidence(labels: Labels) -> tuple[str, ...]:
+            line = miner.sample(labels.get("template", ""))
+            return (line,) if line else ()
+
+        return Watch(info, rule.detector, self.table.labels, evidence)
+
+    def _notifiers(self, state: State) -> dict[str, Notifier]:
+        async def record(delivery: Any) -> None:
+            await self.store.append(delivery)
+            state.apply(delivery)
+
+        return {
+            name: settings.build(
+                NotifierContext(
+                    name=name,
+                    clock=self.clock,
+                    count=self.telemetry.counting(name),
+                    delivered=state.deliveries,
+                    record=record,
+                    base=self.config.base,
+                )
+            )
+            for name, settings in self.config.daemon.notifiers.items()
+        }
+
+    def _healing(self, state: State) -> Healing:
+        raise NotImplementedError
+
+    def _metrics(self) -> Metrics:
+        """Numbers for guards and verification."""
+        rules = {rule.id: rule for rule in self.config.rules}
+
+        async def promql(query: str) -> float | None:
+            name = self.config.querier
+            if name is None:
+                raise Refused("no prometheus source is configured to ask")
+            return _single(await cast("Querier", self.sources[name]).instant(query), query)
+
+        async def rule(name: str, where: Labels) -> float | None:
+            since_s = self.clock() - STALE_TICKS * float(rules[name].every)
+            return _single(self.detection.latest(name, where, since_s), f"rule {name} {where}")
+
+        return Metrics(promql, rule)
+
+    # --- what the page may ask ----------------------------------------------------------
+
+    def halt_all(self) -> None:
+        self.halts.halt("*", by="SIGUSR1", reason="", now_s=self.clock())
+        log.warning("halted by SIGUSR1")
+
+    def alive(self) -> str:
+        late_secs = self.clock() - self.pipeline.beat_s
+        return f"the pipeline has not moved for {late_secs:.0f} s" if late_secs > 15 else ""
+
+    def ready(self) -> str:
+        """It can see by at least one source; what it cannot see is named in /metrics."""
+        sources = set(self.sources)
+        gone = {name.split("/")[0] for name in self.telemetry.gone} & sources
+        if sources and gone == sources:
+            return "no source answers: " + "; ".join(
+                f"{name}: {why}" for name, (_, why) in self.telemetry.gone.items()
+            )
+        return self.alive()
+
+    def exposition(self) -> str:
+        return self.telemetry.exposition()
+
+    def listing(self, what: str) -> list[Any] | None:
+        state = self.pipeline.state
+        rooms: Mapping[str, Any] = {
+            "incidents": lambda: sorted(state.incidents.values(), key=lambda i: -i.opened_s),
+            "runs": lambda: sorted(state.runs.values(), key=lambda r: -r.started_s),
+            "decisions": lambda: sorted(state.decisions.values(), key=lambda d: -d.time_s),
+            "halts": self.halts.halts,
+            "health": lambda: [
+                {"part": part, "since_s": since_s, "reason": reason}
+                for part, (since_s, reason) in self.telemetry.gone.items()
+            ],
+        }
+        return list(rooms[what]()) if what in rooms else None
+
+    def _gauges(self) -> None:
+        gauges = self.telemetry.gauges
+        gauges["series"] = self.table.__len__
+        gauges["series_refused"] = lambda: float(self.table.refused)
+        gauges["samples_late"] = lambda: float(self.table.late)
+        gauges["samples"] = lambda: float(self.detection.samples)
+        gauges["incidents_open"] = lambda: float(
+            sum(not i.closed for i in self.pipeline.state.incidents.values())
+        )
+        gauges["halted"] = lambda: float(bool(self.halts.halts()))
+
+
+def _single(found: Any, what: str) -> float | None:
+    """One number, or none; several are a question that was put wrongly."""
+    if len(found) > 1:
+        raise Refused(f"{what} gives {len(found)} series; one is needed: aggregate or say which")
+    return found[0][1] if found else None

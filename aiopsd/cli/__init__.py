@@ -1,0 +1,70 @@
+"""What people type. One file a command; each parses, calls and prints, nothing else.
+
+Exit codes: 0 done, 1 it did not work (the reason is on stderr), 2 wrong arguments.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+
+from aiopsd import __version__
+from aiopsd.errors import AiopsdError
+
+COMMANDS = {
+    "demo": "a toy shop breaks and heals before your eyes",
+    "init": "write a configuration that works, from what your Prometheus has",
+    "check": "name every wrong entry in configuration, rules and playbooks",
+    "run": "the daemon",
+    "status": "what is going on now",
+    "incident": "list incidents, or show one with its story",
+    "halt": "the kill switch: no action runs from now on",
+    "resume": "lift the kill switch",
+}
+"""One module of this folder each; imported only when asked for, so that --help is quick."""
+
+EXAMPLE = """examples:
+  aiopsd demo                                        see it work, nothing needed
+  aiopsd init --prometheus http://127.0.0.1:9090     start on your own metrics
+  aiopsd check && aiopsd run                         the daemon, in this folder
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    parser = _parser(arguments)
+    parsed = parser.parse_args(arguments)
+    if not parsed.command:
+        parser.print_help()
+        return 0
+    try:
+        return int(parsed.run(parsed))
+    except AiopsdError as error:
+        print(error, file=sys.stderr)
+        return 1
+    except (KeyboardInterrupt, BrokenPipeError):
+        return 130
+
+
+def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="aiopsd",
+        description="Watches metrics and logs, finds what is wrong and why, and heals it.",
+        epilog=EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"aiopsd {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+    wanted = next((a for a in arguments if not a.startswith("-")), None)
+    for name, line in COMMANDS.items():
+        one = commands.add_parser(
+            name, help=line, description=line, formatter_class=argparse.RawDescriptionHelpFormatter
+        )
+        if name == wanted:
+            module = importlib.import_module(f"aiopsd.cli.{name}")
+            one.epilog = f"example:\n  {module.EXAMPLE}"
+            module.arguments(one)
+            one.set_defaults(run=module.run)
+    return parser

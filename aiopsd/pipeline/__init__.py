@@ -1,0 +1,150 @@
+"""The stages and their channels, on one screen.
+
+::
+
+    sources ──▶ readings ──▶ detect ──▶ findings ──▶ correlate ──▶ incidents ──▶ heal
+                               │                        │                         │
+                               ▼                        ▼                         ▼
+                            journal                  journal ──▶ outboxes      journal ──▶ outboxes
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from aiopsd.channel import Channel, ChannelClosed
+from aiopsd.contracts import Clock, Source, Store
+from aiopsd.model import AnyEvent, Incident, Reading
+from aiopsd.pipeline.correlating import Correlating
+from aiopsd.pipeline.detection import Detection, Findings
+from aiopsd.pipeline.healing import Healing
+from aiopsd.pipeline.state import REMEMBER_SECS, State
+from aiopsd.pipeline.telling import Outbox
+from aiopsd.telemetry import Telemetry, log
+
+FORGET_SERIES_SECS = 86400.0
+
+
+@dataclass
+class Pipeline:
+    """Everything is built and restored; ``run`` connects it and lets it live."""
+
+    sources: Mapping[str, Source]
+    detection: Detection
+    correlating: Correlating
+    healing: Healing
+    outboxes: Mapping[str, Outbox]
+    store: Store
+    state: State
+    telemetry: Telemetry
+    clock: Clock
+    checkpoint_secs: float = 30.0
+    keep_secs: float = 90 * 86400.0
+
+    def __post_init__(self) -> None:
+        self.readings: Channel[tuple[str, Reading]] = Channel("readings", 64)
+        self.findings: Channel[Findings] = Channel("findings", 256)
+        self.incidents: Channel[Incident | None] = Channel("incidents", 256)
+        self.beat_s = self.clock()  # the last time the slowest stage was seen alive
+        self._checkpoint_s = self.clock()
+        for channel in (self.readings, self.findings, self.incidents):
+            self.telemetry.gauges[f"{channel.name}_queue_depth"] = channel.__len__
+        for name, outbox in self.outboxes.items():
+            self.telemetry.gauges[f"outbox_{name}_depth"] = outbox.__len__
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Until ``stopping`` is set; then sources stop and the line drains, in order."""
+        async with asyncio.TaskGroup() as group:
+            readers = [
+                group.create_task(self._read(name, source), name=f"read {name}")
+                for name, source in self.sources.items()
+            ]
+            ticker = group.create_task(self._tick(), name="tick")
+            told = [
+                group.create_task(outbox.deliver(), name=f"tell {name}")
+                for name, outbox in self.outboxes.items()
+            ]
+            detect = group.create_task(self._detect(), name="detect")
+            correlate = group.create_task(self._correlate(), name="correlate")
+            heal = group.create_task(self._heal(), name="heal")
+            await stopping.wait()
+            for task in (*readers, ticker):
+                task.cancel()
+            await asyncio.wait([*readers, ticker])
+            for channel, stage in (
+                (self.readings, detect),
+                (self.findings, correlate),
+                (self.incidents, heal),
+            ):
+                await channel.close()
+                await stage
+            for outbox in self.outboxes.values():
+                outbox.close()
+            await asyncio.gather(*told)
+        await self._checkpoint()
+
+    async def publish(self, *events: AnyEvent) -> None:
+        """Journal first, then everyone who looks at the state, then people."""
+        await self.store.append(*events)
+        for event in events:
+            self.state.apply(event)
+            for outbox in self.outboxes.values():
+                outbox.put(event)
+
+    async def _read(self, name: str, source: Source) -> None:
+        async for reading in source.stream(self.detection.positions.get(name)):
+            try:
+                await self.readings.put((name, reading))
+            except ChannelClosed:
+                return
+
+    async def _detect(self) -> None:
+        async for name, reading in self.readings:
+            found = await asyncio.to_thread(
+                self.detection.observe, name, reading.items, reading.position
+            )
+            await self.store.append(*found.changes, *found.anomalies)
+            await self.sources[name].commit(reading.position)
+            if found:
+                await self.findings.put(found)
+            if self.clock() - self._checkpoint_s >= self.checkpoint_secs:
+                await self._checkpoint()
+
+    async def _correlate(self) -> None:
+        async for found in self.findings:
+            blind = any(name.split("/")[0] in self.sources for name in self.telemetry.gone)
+            for incident in await self.correlating.absorb(
+                found, self.clock(), self.publish, blind=blind
+            ):
+                await self.incidents.put(incident)
+
+    async def _heal(self) -> None:
+        try:
+            async for incident in self.incidents:
+                await self.healing.consider(incident, self.clock(), self.publish)
+        finally:
+            await self.healing.close()
+
+    async def _tick(self) -> None:
+        """Once a second: what only time changes. Never waits for a full channel."""
+        while True:
+            await asyncio.sleep(1.0)
+            if not self.findings.full:
+                await self.findings.put(Findings())
+            if not self.incidents.full:
+                await self.incidents.put(None)
+            self.beat_s = self.clock()
+
+    async def _checkpoint(self) -> None:
+        """All that was learned and every position, in one transaction."""
+        now_s = self.clock()
+        self._checkpoint_s = now_s
+        parts = await asyncio.to_thread(self.detection.save)
+        await self.store.save_checkpoint(parts)
+        self.detection.expire(now_s - FORGET_SERIES_SECS)
+        self.state.forget(now_s - REMEMBER_SECS)
+        forgotten = await self.store.prune(now_s - self.keep_secs)
+        if forgotten:
+            log.info("pruned events=%d older_than_days=%.0f", forgotten, self.keep_secs / 86400)

@@ -1,0 +1,148 @@
+"""Readings to findings: raw samples through transforms and the bank, log lines through the miner.
+
+Pure but for a lock: the stage calls it in a thread, where numpy runs beside the loop.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import msgspec
+import numpy as np
+
+from aiopsd.correlation.changes import VersionWatch
+from aiopsd.detectors.watch import Watch
+from aiopsd.logs import Miner
+from aiopsd.model import Anomaly, Batch, Change, Indexes, Item, Labels, LogBatch, Position
+from aiopsd.series import SeriesTable
+from aiopsd.transforms import Transforms
+
+RELEARN_SECS = 600.0  # how often known series speak of their edges again, so that they live
+
+
+@dataclass
+class Findings:
+    """What one reading gave."""
+
+    anomalies: list[Anomaly] = field(default_factory=list)
+    changes: list[Change] = field(default_factory=list)
+    labels: list[Labels] = field(default_factory=list)  # of series newly seen
+
+    def __bool__(self) -> bool:
+        return bool(self.anomalies or self.changes or self.labels)
+
+
+class Detection:
+    """All that learns: one checkpoint of it holds together with the sources' positions."""
+
+    def __init__(
+        self,
+        table: SeriesTable,
+        miner: Miner,
+        transforms: Transforms,
+        watches: Mapping[str, Watch],
+        versions: Mapping[str, VersionWatch],
+    ) -> None:
+        self.table = table
+        self.miner = miner
+        self.transforms = transforms
+        self.watches = watches
+        self.versions = versions
+        self.positions: dict[str, Position] = {}
+        self.samples = 0
+        self._lock = threading.Lock()
+        self._shown = np.zeros(0, bool)  # series whose labels were handed on
+        self._shown_since_s = 0.0
+
+    def observe(self, source: str, items: Sequence[Item], position: Position) -> Findings:
+        with self._lock:
+            found = Findings()
+            for item in items:
+                self._one(item, found)
+            self.positions[source] = position
+            return found
+
+    def _one(self, item: Item, found: Findings) -> None:
+        match item:
+            case Anomaly():
+                found.anomalies.append(item)
+            case Change():
+                found.changes.append(item)
+            case LogBatch():
+                self._raw(self.miner.feed(item), found)
+            case Batch(rule=""):
+                self._raw(item, found)
+            case Batch():
+                self._rule(item, found)
+
+    def _raw(self, batch: Batch, found: Findings) -> None:
+        batch = self.table.record(batch)
+        self.samples += len(batch.series)
+        for derived in self.transforms.feed(batch):
+            self._rule(derived, found)
+        self._show(batch, found)
+
+    def _rule(self, batch: Batch, found: Findings) -> None:
+        """Empty ticks go on as well: what is absent shows by them."""
+        batch = self.table.record(batch)
+        self.samples += len(batch.series)
+        watch, version = self.watches.get(batch.rule), self.versions.get(batch.rule)
+        if watch is not None:
+            found.anomalies += watch.observe(batch)
+        if version is not None:
+            live = [self.table.labels(int(i)) for i in batch.series]
+            found.changes += version.observe(batch.time_s, live, history=batch.history)
+        self._show(batch, found)
+
+    def _show(self, batch: Batch, found: Findings) -> None:
+        if len(self._shown) < self.table.capacity:
+            more = np.zeros(2 * self.table.capacity - len(self._shown), bool)
+            self._shown = np.concatenate((self._shown, more))
+        if batch.time_s > self._shown_since_s + RELEARN_SECS:
+            self._shown[:] = False
+            self._shown_since_s = batch.time_s
+        new = batch.series[~self._shown[batch.series]]
+        self._shown[new] = True
+        found.labels += [self.table.labels(int(i)) for i in new]
+
+    def latest(self, rule: str, where: Labels, since_s: float) -> list[tuple[Labels, float]]:
+        with self._lock:
+            return self.table.latest(rule, where, since_s)
+
+    def expire(self, before_s: float) -> Indexes:
+        """Forgets series that nobody has seen for long."""
+        with self._lock:
+            gone = self.table.expire(before_s)
+            for watch in self.watches.values():
+                watch.forget(gone)
+            self.transforms.forget(gone)
+            self._shown[gone[gone < len(self._shown)]] = False
+            return gone
+
+    def save(self) -> dict[str, bytes]:
+        with self._lock:
+            parts = {f"watch/{name}": one.save() for name, one in self.watches.items()}
+            parts |= {f"version/{name}": one.save() for name, one in self.versions.items()}
+            return parts | {
+                "table": self.table.save(),
+                "miner": self.miner.save(),
+                "transforms": self.transforms.save(),
+                "positions": msgspec.json.encode(self.positions),
+            }
+
+    def load(self, parts: Mapping[str, bytes]) -> None:
+        """Raises ValueError when the parts do not fit; then begin anew.
+
+        A rule that is new since the checkpoint starts cold, one that is gone is dropped.
+        """
+        with self._lock:
+            self.table.load(parts["table"])
+            self.miner.load(parts["miner"])
+            self.transforms.load(parts["transforms"])
+            self.positions = msgspec.json.decode(parts["positions"], type=dict[str, Position])
+            for room, members in (("watch", self.watches), ("version", self.versions)):
+                for name, one in members.items():
+                    if f"{room}/{name}" in parts:
+                        one.load(parts[f"{room}/{name}"])

@@ -1,0 +1,66 @@
+"""What is true now: the journal folded up. Everyone may read it, only the stages write it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from aiopsd.contracts import Store
+from aiopsd.model import AnyEvent, Decision, Delivery, Halt, Incident, Run
+
+REMEMBER_SECS = 86400.0  # closed incidents and runs stay in view for a day
+
+
+@dataclass
+class State:
+    """Newest version of each incident, run, decision and delivery, and what is halted."""
+
+    incidents: dict[str, Incident] = field(default_factory=dict)
+    runs: dict[str, Run] = field(default_factory=dict)
+    decisions: dict[str, Decision] = field(default_factory=dict)
+    deliveries: dict[str, Delivery] = field(default_factory=dict)
+    halts: dict[str, Halt] = field(default_factory=dict)
+
+    def apply(self, event: AnyEvent) -> None:
+        match event:
+            case Incident():
+                self.incidents[event.id] = event
+            case Run():
+                self.runs[event.id] = event
+            case Decision():
+                self.decisions[event.id] = event
+            case Delivery():
+                self.deliveries[event.id] = event
+            case Halt():
+                self.halts[event.id] = event
+
+    def halted(self, target: str = "*") -> str:
+        """Why nothing may be done to this target; empty when it may."""
+        for name in ("*", target):
+            halt = self.halts.get(name)
+            if halt is not None and halt.on:
+                return f"halted by {halt.by}: {halt.reason}" if halt.reason else f"by {halt.by}"
+        return ""
+
+    def forget(self, before_s: float) -> None:
+        """Drops closed things, so that months of life do not pile up."""
+        for name, incident in list(self.incidents.items()):
+            if incident.closed and incident.updated_s < before_s:
+                del self.incidents[name]
+        for name, run in list(self.runs.items()):
+            if run.closed and (run.ended_s or run.started_s) < before_s:
+                del self.runs[name]
+        for name, decision in list(self.decisions.items()):
+            if decision.time_s < before_s and decision.incident not in self.incidents:
+                del self.decisions[name]
+        for name in [n for n in self.deliveries if n.split("/", 1)[1] not in self.incidents]:
+            del self.deliveries[name]
+
+
+async def restore(store: Store, now_s: float) -> State:
+    """The state as the journal knows it."""
+    state = State()
+    since_s = now_s - REMEMBER_SECS
+    for kind in (Incident, Run, Decision, Delivery, Halt):
+        for event in await store.current(kind, since_s=since_s):
+            state.apply(event)
+    return state

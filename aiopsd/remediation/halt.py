@@ -1,0 +1,84 @@
+"""The kill switch: a file that people, scripts and the daemon can write and read.
+
+``touch <state>/HALT`` is enough to stop everything; ``aiopsd halt`` writes who and why.
+``/run/aiopsd/HALT`` is honoured too (a reboot clears it).
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import msgspec
+
+from aiopsd.model import Halt
+
+VOLATILE = Path("/run/aiopsd/HALT")
+
+
+class HaltFile:
+    """Reads are cheap (one stat a file), so that every side effect can ask first."""
+
+    def __init__(self, state: Path, volatile: Path = VOLATILE) -> None:
+        self.path = state / "HALT"
+        self._files = (self.path, volatile)
+        self._seen: dict[Path, tuple[int, dict[str, Halt]]] = {}
+
+    def reason(self, target: str) -> str:
+        """Why nothing may be done to this target; empty when it may."""
+        for halts in map(self._read, self._files):
+            halt = halts.get("*") or halts.get(target)
+            if halt is not None:
+                return f"halted by {halt.by}" + (f": {halt.reason}" if halt.reason else "")
+        return ""
+
+    def halts(self) -> list[Halt]:
+        return [halt for file in self._files for halt in self._read(file).values()]
+
+    def halt(self, target: str, *, by: str, reason: str, now_s: float) -> None:
+        halts = self._read(self.path)
+        halts = halts | {target: Halt(id=target, on=True, by=by, reason=reason, time_s=now_s)}
+        self._write(halts)
+
+    def resume(self, target: str) -> bool:
+        """Lifts one halt (all of them for ``*``); False when there was none."""
+        halts = self._read(self.path)
+        left = {} if target == "*" else {k: v for k, v in halts.items() if k != target}
+        if left == halts:
+            return False
+        if left:
+            self._write(left)
+        else:
+            self.path.unlink(missing_ok=True)
+        return True
+
+    def _read(self, file: Path) -> dict[str, Halt]:
+        try:
+            stamp = file.stat().st_mtime_ns
+            known = self._seen.get(file)
+            if known is None or known[0] != stamp:
+                self._seen[file] = known = stamp, _parse(file.read_bytes(), stamp / 1e9)
+        except FileNotFoundError:
+            return {}
+        except OSError as error:  # there, but unreadable: the safe reading is "halted"
+            return _everything(f"{file}: {error.strerror}", 0.0)
+        return known[1]
+
+    def _write(self, halts: dict[str, Halt]) -> None:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        draft = self.path.with_suffix(".new")
+        draft.write_bytes(msgspec.json.encode(list(halts.values())))
+        os.replace(draft, self.path)  # noqa: PTH105 - the atomic one
+
+
+def _parse(text: bytes, time_s: float) -> dict[str, Halt]:
+    """What does not parse halts everything: somebody meant to stop us."""
+    try:
+        halts = msgspec.json.decode(text, type=list[Halt])
+    except (msgspec.DecodeError, msgspec.ValidationError):
+        return _everything(text.decode(errors="replace").strip()[:200], time_s)
+    return {halt.id: halt for halt in halts} or _everything("", time_s)
+
+
+def _everything(reason: str, time_s: float) -> dict[str, Halt]:
+    return {"*": Halt(id="*", on=True, by="the HALT file", reason=reason, time_s=time_s)}

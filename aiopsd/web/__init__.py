@@ -1,0 +1,1 @@
+"""Where the daemon answers over HTTP."""
