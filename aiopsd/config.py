@@ -26,14 +26,14 @@ from aiopsd.sources.prometheus import PrometheusSettings
 from aiopsd.transforms import Agg, As, Selection, compile_selection
 
 
-class ChangeSettings(Settings):
+class ChangeSettings(Settings, frozen=True, kw_only=True):
     """A rule that watches a label for new values instead of judging numbers."""
 
     label: str = "version"
     kind: Literal["deploy", "config", "scale", "flag"] = "deploy"
 
 
-class RuleSettings(Settings):
+class RuleSettings(Settings, frozen=True, kw_only=True):
     """What is strange."""
 
     id: str
@@ -75,7 +75,7 @@ class RuleSettings(Settings):
         )
 
 
-class PackSettings(Settings):
+class PackSettings(Settings, frozen=True, kw_only=True):
     """Rules that ship together."""
 
     pack: str
@@ -84,7 +84,7 @@ class PackSettings(Settings):
     description: str = ""
 
 
-class AutomationSettings(Settings):
+class AutomationSettings(Settings, frozen=True, kw_only=True):
     """The ceiling over every playbook."""
 
     mode: Literal["off", "observe", "auto"] = "observe"
@@ -102,7 +102,7 @@ class AutomationSettings(Settings):
         return Mode[self.mode.upper()]
 
 
-class IncidentSettings(Settings):
+class IncidentSettings(Settings, frozen=True, kw_only=True):
     """How anomalies become incidents."""
 
     join: Duration = Duration(300)
@@ -110,7 +110,7 @@ class IncidentSettings(Settings):
     reopen: Duration = Duration(600)
 
 
-class WebSettings(Settings):
+class WebSettings(Settings, frozen=True, kw_only=True):
     """Where the daemon answers: /metrics, /healthz, /readyz, hooks."""
 
     listen: str = "127.0.0.1:9797"
@@ -126,7 +126,7 @@ class WebSettings(Settings):
         return host.strip("[]"), int(port)
 
 
-class LimitSettings(Settings):
+class LimitSettings(Settings, frozen=True, kw_only=True):
     """What bounds memory and disk."""
 
     series: int = 200_000
@@ -135,7 +135,7 @@ class LimitSettings(Settings):
     checkpoint: Duration = Duration(30)
 
 
-class DaemonSettings(Settings):
+class DaemonSettings(Settings, frozen=True, kw_only=True):
     """aiopsd.yaml."""
 
     sources: dict[str, SourceSettings]

@@ -24,3 +24,7 @@ class MissingExtra(ConfigError):
 
     def __init__(self, part: str, extra: str) -> None:
         super().__init__(f"{part} needs the extra {extra!r}: pip install 'aiopsd[{extra}]'")
+
+
+class Uncertain(AiopsdError):
+    """A side effect was asked for and no answer came: it may have happened, or not."""

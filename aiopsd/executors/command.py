@@ -1,0 +1,174 @@
+"""``command.run``: a program by its argv. No shell, a clean environment, its own process group.
+
+Inputs: ``argv``; optional ``stdin``, ``cwd``, and the author's own words for the rest of the
+contract: ``before_argv`` (its output is the before-image), ``probe_argv`` (exit 0: it happened,
+1: it did not, else: unknown) and ``undo_argv``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from aiopsd.contracts import Action
+from aiopsd.errors import Refused, Unreachable
+from aiopsd.settings import Settings
+
+MAX_OUTPUT_BYTES = 64 * 1024
+KILL_AFTER_SECS = 5.0
+ARGVS = ("argv", "before_argv", "probe_argv", "undo_argv")
+KNOWN = (*ARGVS, "stdin", "cwd")
+
+
+class CommandSettings(Settings, frozen=True, kw_only=True, tag="command"):
+    """Which environment variables a program inherits, and which programs may run at all."""
+
+    env: tuple[str, ...] = ("PATH", "HOME", "LANG", "TZ")
+    allow: tuple[str, ...] = ()  # program names; empty allows what playbooks name
+
+    def build(self, base: Path) -> CommandExecutor:
+        return CommandExecutor(self, base)
+
+
+class CommandExecutor:
+    """Runs programs relative to the folder of the configuration."""
+
+    actions = frozenset({"run"})
+
+    def __init__(self, settings: CommandSettings, base: Path) -> None:
+        self._settings = settings
+        self._base = base
+
+    def lint(self, verb: str, inputs: Mapping[str, Any]) -> Sequence[str]:  # noqa: ARG002
+        wrong = [f"unknown input {key!r}; known: {', '.join(KNOWN)}"
+                 for key in inputs if key not in KNOWN]  # fmt: skip
+        if "argv" not in inputs:
+            wrong.append("`argv` is missing: a list such as [/usr/bin/systemctl, status]")
+        for key in ARGVS:
+            if key in inputs:
+                wrong += [f"`{key}`: {text}" for text in self._lint_argv(inputs[key])]
+        return wrong
+
+    def _lint_argv(self, argv: Any) -> list[str]:
+        if not isinstance(argv, list) or not argv:
+            return ["must be a list of words, never one string: there is no shell"]
+        program, allow = argv[0], self._settings.allow
+        if not isinstance(program, str) or "${" in program:
+            return ["the program must be written out, not computed"]
+        if allow and program not in allow:
+            return [f"{program} is not among the allowed programs: {', '.join(allow)}"]
+        return []
+
+    async def plan(self, action: Action) -> dict[str, Any]:
+        return {"argv": _words(action.inputs["argv"])}
+
+    async def before(self, action: Action) -> dict[str, Any]:
+        if "before_argv" not in action.inputs:
+            return {}
+        return await self._checked(action, "before_argv")
+
+    async def apply(self, action: Action) -> dict[str, Any]:
+        return await self._checked(action, "argv")
+
+    async def probe(self, action: Action, before: Mapping[str, Any]) -> bool | None:  # noqa: ARG002
+        if "probe_argv" not in action.inputs:
+            return None
+        result = await self._run(action, "probe_argv")
+        return {0: True, 1: False}.get(result["exit_code"])
+
+    async def undo(self, action: Action, before: Mapping[str, Any]) -> dict[str, Any]:  # noqa: ARG002
+        if "undo_argv" not in action.inputs:
+            raise Refused("this command says no `undo_argv`: it has no way back")
+        return await self._checked(action, "undo_argv")
+
+    async def _checked(self, action: Action, key: str) -> dict[str, Any]:
+        result = await self._run(action, key)
+        if result["exit_code"] != 0:
+            said = (result["stderr"] or result["stdout"]).strip()[-300:]
+            raise Refused(f"exit code {result['exit_code']}: {said}")
+        return result
+
+    async def _run(self, action: Action, key: str) -> dict[str, Any]:
+        argv = _words(action.inputs[key])
+        cwd = self._base / str(action.inputs.get("cwd", "."))
+        # A relative program is found from the folder of the configuration, as people wrote it.
+        program = str(cwd / argv[0]) if argv[0].startswith((".", "/")) else argv[0]
+        env = {name: os.environ[name] for name in self._settings.env if name in os.environ}
+        try:
+            process = await asyncio.create_subprocess_exec(
+                program,
+                *argv[1:],
+                cwd=cwd,
+                env=env | {"AIOPSD_KEY": action.key},
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.PIPE,
+                start_new_session=True,
+            )
+        except (OSError, ValueError) as error:
+            raise Refused(f"{argv[0]} cannot be started: {error}") from None
+        try:
+            out, err = await _talk(process, str(action.inputs.get("stdin", "")))
+        finally:
+            await _end(process)
+        return _result(process.returncode, out, err)
+
+
+async def _talk(process: asyncio.subprocess.Process, stdin: str) -> tuple[bytes, bytes]:
+    """Feeds stdin and reads both outputs, keeping only their ends."""
+    if process.stdin is None or process.stdout is None or process.stderr is None:
+        raise Unreachable("the program's pipes are gone")
+    with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+        process.stdin.write(stdin.encode())
+        await process.stdin.drain()
+    process.stdin.close()
+    out, err = await asyncio.gather(_tail(process.stdout), _tail(process.stderr))
+    await process.wait()
+    return out, err
+
+
+async def _tail(stream: asyncio.StreamReader) -> bytes:
+    kept = b""
+    while chunk := await stream.read(65536):
+        kept = (kept + chunk)[-MAX_OUTPUT_BYTES:]
+    return kept
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    """Ends the whole process group, politely first; nothing it started stays behind."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, number)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(process.wait(), KILL_AFTER_SECS)
+            return
+
+
+def _result(code: int | None, out: bytes, err: bytes) -> dict[str, Any]:
+    text = out.decode(errors="replace")
+    result: dict[str, Any] = {
+        "exit_code": code,
+        "stdout": text,
+        "stderr": err.decode(errors="replace"),
+    }
+    with contextlib.suppress(msgspec.DecodeError):
+        result["json"] = msgspec.json.decode(text)
+    return result
+
+
+def _words(argv: Any) -> list[str]:
+    if not isinstance(argv, list) or not argv:
+        raise Refused("argv must be a list of words")
+    for word in argv:
+        if not isinstance(word, (str, int, float)) or isinstance(word, bool):
+            raise Refused(f"argv: {word!r} is not a word")
+        if "\x00" in str(word):
+            raise Refused("argv: a word holds a NUL byte")
+    return [str(word) for word in argv]
