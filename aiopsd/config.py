@@ -337,3 +337,10 @@ def state_folder(path: Path) -> Path:
     data = read(path).data
     state = data.get("state") if isinstance(data, dict) else None
     return path.resolve().parent / (state if isinstance(state, str) else "state")
+
+
+def web_address(path: Path) -> tuple[str, int]:
+    """Where the daemon of this configuration answers, read as leniently."""
+    data = read(path).data
+    listen = (data.get("web") or {}).get("listen") if isinstance(data, dict) else None
+    return WebSettings(listen=listen).address if isinstance(listen, str) else WebSettings().address
