@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -204,7 +205,7 @@ class Store(Protocol):
         """One durable transaction: when it returns, the events survive kill -9."""
         ...
 
-    async def current(self, kind: type[Event], *, since_s: float = 0.0) -> Sequence[Any]:
+    async def current(self, kind: type[Event], *, since_s: float = math.inf) -> Sequence[Any]:
         """Newest version of each thing of this kind, oldest first.
 
         Things that are still open, and closed ones written at or after ``since_s``.

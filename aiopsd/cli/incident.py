@@ -54,7 +54,10 @@ async def _read(path: Path) -> tuple[list[Incident], list[Run]]:
         raise ConfigError(f"no journal at {path}; has the daemon run with this configuration?")
     store = SqliteStore(path, time.time, read_only=True)
     try:
-        return list(await store.current(Incident)), list(await store.current(Run))
+        return (
+            list(await store.current(Incident, since_s=0.0)),
+            list(await store.current(Run, since_s=0.0)),
+        )
     finally:
         await store.close()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -22,7 +23,7 @@ class MemoryStore:
         for event in events:
             self._events.append((len(self._events) + 1, now, event))
 
-    async def current(self, kind: type[Event], *, since_s: float = 0.0) -> Sequence[Any]:
+    async def current(self, kind: type[Event], *, since_s: float = math.inf) -> Sequence[Any]:
         newest: dict[str, tuple[float, AnyEvent]] = {}
         for _, time_s, event in self._events:
             if isinstance(event, kind):

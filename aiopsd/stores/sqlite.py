@@ -7,6 +7,7 @@ it costs about 3 ms. Bodies are JSON, so that a person can read them with the sq
 from __future__ import annotations
 
 import asyncio
+import math
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -70,7 +71,7 @@ class SqliteStore:
             # A write that has begun is finished even if the caller is cancelled.
             await asyncio.shield(self._call(work))
 
-    async def current(self, kind: type[Event], *, since_s: float = 0.0) -> Sequence[Any]:
+    async def current(self, kind: type[Event], *, since_s: float = math.inf) -> Sequence[Any]:
         def work(db: sqlite3.Connection) -> list[Any]:
             rows = db.execute(
                 "select body from things where kind = ? and (open or time_s >= ?) order by seq",

@@ -1,0 +1,104 @@
+"""Every store keeps the promises of contracts.Store."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+
+from aiopsd.contracts import Store
+from aiopsd.errors import ConfigError
+from aiopsd.model import Change, Gap, Halt
+from aiopsd.stores import MemoryStore, SqliteStore
+
+
+class Clock:
+    now_s = 100.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+async def store(
+    request: pytest.FixtureRequest, tmp_path: Path, clock: Clock
+) -> AsyncIterator[Store]:
+    makers: dict[str, Callable[[], Store]] = {
+        "memory": lambda: MemoryStore(clock),
+        "sqlite": lambda: SqliteStore(tmp_path / "journal.db", clock),
+    }
+    one = makers[request.param]()
+    yield one
+    await one.close()
+
+
+def halt(name: str, on: bool) -> Halt:
+    return Halt(id=name, on=on, by="me", reason="", time_s=1.0)
+
+
+def gap(name: str) -> Gap:
+    return Gap(id=name, source="prom", from_s=1.0, until_s=2.0, reason="away")
+
+
+async def test_events_come_back_in_order_and_in_pages(store: Store) -> None:
+    await store.append(gap("a"), halt("b", True))
+    await store.append(gap("c"))
+    assert [e.id for _, _, e in await store.events()] == ["a", "b", "c"]
+    ((seq, time_s, first),) = await store.events(limit=1)
+    assert (time_s, first) == (100.0, gap("a"))
+    assert [e.id for _, _, e in await store.events(after=seq)] == ["b", "c"]
+
+
+async def test_current_is_the_newest_version_of_each_thing(store: Store, clock: Clock) -> None:
+    await store.append(halt("x", True), halt("y", True))
+    clock.now_s = 200.0
+    await store.append(halt("x", False))
+    assert await store.current(Halt) == [halt("y", True)]
+    assert await store.current(Halt, since_s=150.0) == [halt("y", True), halt("x", False)]
+    assert await store.current(Change) == []
+
+
+async def test_a_checkpoint_replaces_the_one_before_as_a_whole(store: Store) -> None:
+    assert dict(await store.load_checkpoint()) == {}
+    await store.save_checkpoint({"a": b"1", "b": b"2"})
+    await store.save_checkpoint({"b": b"\x00\xff"})
+    assert dict(await store.load_checkpoint()) == {"b": b"\x00\xff"}
+
+
+async def test_many_appends_at_once_are_all_there(store: Store) -> None:
+    await asyncio.gather(*(store.append(gap(str(n))) for n in range(50)))
+    assert {e.id for _, _, e in await store.events()} == {str(n) for n in range(50)}
+
+
+async def test_pruning_keeps_what_is_open(tmp_path: Path, clock: Clock) -> None:
+    store = SqliteStore(tmp_path / "journal.db", clock)
+    await store.append(gap("old"), halt("still", True))
+    clock.now_s = 1000.0
+    await store.append(gap("new"))
+    assert await store.prune(500.0) == 2
+    assert [e.id for _, _, e in await store.events()] == ["new"]
+    assert await store.current(Halt) == [halt("still", True)]
+    assert await store.current(Gap) == []
+    await store.close()
+
+
+async def test_a_second_process_reads_while_the_first_writes(tmp_path: Path, clock: Clock) -> None:
+    writer = SqliteStore(tmp_path / "journal.db", clock)
+    reader = SqliteStore(tmp_path / "journal.db", clock, read_only=True)
+    await writer.append(gap("a"))
+    assert [e.id for _, _, e in await reader.events()] == ["a"]
+    await reader.close()
+    await writer.close()
+
+
+async def test_what_is_no_journal_is_refused_with_its_path(tmp_path: Path, clock: Clock) -> None:
+    path = tmp_path / "journal.db"
+    path.write_bytes(b"this is not a database, not at all" * 100)
+    with pytest.raises(ConfigError, match=r"journal\.db cannot be opened"):
+        SqliteStore(path, clock)
+    assert path.read_bytes().startswith(b"this is not")

@@ -1,0 +1,67 @@
+"""A version that was not there before is a change; a restart is not."""
+
+from aiopsd.correlation.changes import Ledger, VersionWatch
+from aiopsd.correlation.topology import Topology
+from aiopsd.model import Change
+
+
+def labels(version: str, service: str = "api") -> dict[str, str]:
+    return {"service": service, "version": version}
+
+
+def watch() -> VersionWatch:
+    return VersionWatch("release", ("service",), "version")
+
+
+def test_the_first_version_is_no_change() -> None:
+    assert watch().observe(0.0, [labels("v1")]) == []
+
+
+def test_a_new_version_is_a_change_that_knows_the_one_before() -> None:
+    one = watch()
+    one.observe(0.0, [labels("v1")])
+    (change,) = one.observe(1.0, [labels("v1"), labels("v2")])  # a roll-out shows both
+    assert (change.service, change.version, change.previous) == ("api", "v2", "v1")
+    assert one.observe(2.0, [labels("v1"), labels("v2")]) == []
+
+
+def test_a_restart_and_a_gap_of_a_moment_are_no_change() -> None:
+    one = watch()
+    one.observe(0.0, [labels("v1")])
+    assert one.observe(10.0, []) == []
+    assert one.observe(300.0, [labels("v1")]) == []
+
+
+def test_going_back_is_a_change_too_once_the_old_one_was_gone() -> None:
+    one = watch()
+    one.observe(0.0, [labels("v1")])
+    one.observe(1.0, [labels("v2")])
+    one.observe(100.0, [labels("v2")])
+    (change,) = one.observe(101.0, [labels("v1")])
+    assert (change.version, change.previous) == ("v1", "v2")
+
+
+def test_history_teaches_silently_and_state_survives() -> None:
+    one = watch()
+    one.observe(0.0, [labels("v1")], history=True)
+    assert one.observe(1.0, [labels("v2")], history=True) == []
+    other = watch()
+    other.load(one.save())
+    assert other.observe(2.0, [labels("v2")]) == []
+    assert len(other.observe(3.0, [labels("v3")])) == 1
+
+
+def test_the_ledger_forgets_after_a_day() -> None:
+    ledger = Ledger()
+    for time_s in (0.0, 50_000.0, 100_000.0):
+        ledger.add(Change(id=str(time_s), kind="deploy", time_s=time_s, service="api"))
+    assert [c.time_s for c in ledger.between(0.0, 1e9)] == [50_000.0, 100_000.0]
+
+
+def test_learned_edges_fade_and_written_ones_stay() -> None:
+    topology = Topology({"web": ["api"]}, fade_secs=60)
+    topology.learn({"client": "api", "server": "db"}, 0.0)
+    topology.learn({"client": "api", "server": "api"}, 0.0)
+    topology.learn({"client": "api"}, 0.0)
+    assert topology.edges(60.0) == {("web", "api"), ("api", "db")}
+    assert topology.edges(61.0) == {("web", "api")}

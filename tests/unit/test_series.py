@@ -1,0 +1,86 @@
+"""Labels to indexes and back, bounded, and never confused by clocks."""
+
+import numpy as np
+import pytest
+
+from aiopsd.model import Batch
+from aiopsd.series import SeriesTable
+
+
+def batch(rule: str, time_s: float, pairs: dict[int, float]) -> Batch:
+    return Batch(rule, time_s, np.array(list(pairs), np.int32), np.array(list(pairs.values())))
+
+
+def test_the_same_labels_in_any_order_are_the_same_series() -> None:
+    table = SeriesTable()
+    first = table.intern("r", {"a": "1", "b": "2"})
+    assert table.intern("r", {"b": "2", "a": "1"}) == first
+    assert table.intern("other", {"a": "1", "b": "2"}) != first
+    assert table.labels(first) == {"a": "1", "b": "2"}
+
+
+def test_a_full_table_refuses_new_series_and_counts_them() -> None:
+    table = SeriesTable(limit=2)
+    assert [table.intern("r", {"n": str(n)}) for n in range(4)] == [0, 1, -1, -1]
+    assert table.refused == 2
+    assert len(table) == 2
+
+
+def test_samples_that_are_not_newer_are_dropped_and_counted() -> None:
+    table = SeriesTable()
+    one, two = (table.intern("r", {"n": n}) for n in "ab")
+    assert len(table.record(batch("r", 10.0, {one: 1.0, two: 2.0})).series) == 2
+    kept = table.record(batch("r", 10.0, {one: 9.0}))
+    assert len(kept.series) == 0
+    assert len(table.record(batch("r", 9.0, {one: 9.0, two: 9.0})).series) == 0  # clock went back
+    assert table.late == 3
+    assert table.latest("r", {"n": "a"}, 0.0) == [({"n": "a"}, 1.0)]
+
+
+def test_a_series_twice_in_one_batch_counts_once() -> None:
+    table = SeriesTable()
+    one = table.intern("r", {})
+    twice = Batch("r", 1.0, np.array([one, one], np.int32), np.array([5.0, 6.0]))
+    assert table.record(twice).values.tolist() == [5.0]
+
+
+def test_a_refused_series_never_reaches_a_detector() -> None:
+    table = SeriesTable(limit=1)
+    one, none = table.intern("r", {"n": "1"}), table.intern("r", {"n": "2"})
+    kept = table.record(batch("r", 1.0, {one: 1.0, none: 2.0}))
+    assert kept.series.tolist() == [one]
+
+
+def test_latest_is_finite_fresh_and_matches() -> None:
+    table = SeriesTable()
+    a, b, c = (table.intern("r", {"n": n, "all": "x"}) for n in "abc")
+    table.record(batch("r", 10.0, {a: 1.0, b: float("nan")}))
+    table.record(batch("r", 20.0, {c: 3.0}))
+    assert [value for _, value in table.latest("r", {"all": "x"}, 0.0)] == [1.0, 3.0]
+    assert [value for _, value in table.latest("r", {}, 15.0)] == [3.0]
+    assert table.latest("r", {"n": "zzz"}, 0.0) == []
+
+
+def test_expired_indexes_are_used_again_for_other_series() -> None:
+    table = SeriesTable()
+    old, new = table.intern("r", {"n": "old"}), table.intern("r", {"n": "new"})
+    table.record(batch("r", 1.0, {old: 1.0}))
+    table.record(batch("r", 100.0, {new: 1.0}))
+    assert table.expire(50.0).tolist() == [old]
+    with pytest.raises(KeyError):
+        table.labels(old)
+    assert table.intern("r", {"n": "next"}) == old
+    assert table.latest("r", {"n": "next"}, -1e18) == []
+
+
+def test_saved_and_loaded_it_knows_the_same_series_values_and_holes() -> None:
+    table = SeriesTable()
+    for n in range(5):
+        table.intern("r", {"n": str(n)})
+    table.record(batch("r", 7.0, {2: 2.5, 3: 3.5}))
+    table.expire(1.0)
+    other = SeriesTable()
+    other.load(table.save())
+    assert [other.intern("r", {"n": n}) for n in "23"] == [2, 3]
+    assert other.latest("r", {"n": "2"}, 0.0) == [({"n": "2"}, 2.5)]
+    assert other.intern("r", {"n": "brand new"}) in (0, 1, 4)
