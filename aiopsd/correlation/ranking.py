@@ -83,6 +83,8 @@ def surprise(anomaly: Anomaly) -> float:
     """ln(1 + deviations), capped: deviations have power-law tails."""
     if anomaly.kind in ("crash", "availability"):
         return math.log1p(40.0)
+    if anomaly.kind == "log-novelty":  # it tells why; what hurts is measured by the others
+        return math.log1p(8.0)
     observed, expected = anomaly.observed, anomaly.expected
     if observed is None or expected is None:
         return math.log1p(20.0)

@@ -11,7 +11,7 @@ import contextlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import aiohttp
 import msgspec
@@ -130,7 +130,10 @@ class HttpExecutor:
             raise Uncertain(what) from None
 
     def _allowed(self, url: str) -> bool:
-        return any(url.startswith(prefix) for prefix in self._allow) and "/../" not in url
+        """A prefix, and no way to climb out of it by dots, encoded or not."""
+        path = unquote(unquote(urlsplit(url).path)).replace("\\", "/")
+        climbs = ".." in path.split("/")
+        return not climbs and any(url.startswith(prefix) for prefix in self._allow)
 
     def _not_allowed(self, url: str) -> str:
         where = urlsplit(url)
