@@ -107,17 +107,17 @@ def _cause(incident: Incident) -> str:
         return "*No cause found.*" if incident.closed else "*No cause found yet.*"
     first = suspects[0]
     if len(suspects) > 1 and first.score - suspects[1].score < CLOSE and not incident.closed:
-        either = " or ".join(f"{_name(s)} ({s.score:.2f})" for s in suspects[:2])
+        either = " or ".join(_scored("", suspect) for suspect in suspects[:2])
         return f"*Not clear yet:* {either}.{_why(first)}{_against(first)}"
-    return f"*Most likely:* {_name(first)} ({first.score:.2f}).{_why(first)}{_against(first)}"
+    return f"{_scored('Most likely: ', first)}.{_why(first)}{_against(first)}"
 
 
-def _name(suspect: Suspect) -> str:
+def _scored(lead: str, suspect: Suspect) -> str:
     change = suspect.change
     if change is None:
-        return f"*{said(suspect.id, 120)}*"
-    what = f"{change.kind} {change.service} {change.version}".strip()
-    return f"*{said(what, 160)}* at {clock(change.time_s)}"
+        return f"*{lead}{said(suspect.id, 120)}* ({suspect.score:.2f})"
+    what = said(f"{change.kind} {change.service} {change.version}".strip(), 160)
+    return f"*{lead}{what}* at {clock(change.time_s)} ({suspect.score:.2f})"
 
 
 def _why(suspect: Suspect) -> str:
@@ -136,7 +136,8 @@ def _sentence(reason: Reason) -> str:
 
 def _facts(incident: Incident) -> list[tuple[str, str]]:
     until_s = incident.resolved_s if incident.resolved_s is not None else incident.updated_s
-    lasted = duration(until_s - incident.opened_s)
+    lasted_secs = until_s - incident.opened_s
+    lasted = f", {duration(lasted_secs)}" if lasted_secs >= 1 else ""
     worst = _worst(incident)
     series = len(incident.anomalies)
     places = said(", ".join(incident.services[:4]), 200)
@@ -144,7 +145,7 @@ def _facts(incident: Incident) -> list[tuple[str, str]]:
         places = f"{len(incident.services)} services"
     strange = f"{series} series" + (f" in {places}" if places else "")
     return [
-        ("Since", f"{clock(incident.opened_s)}, {lasted}"),
+        ("Since", clock(incident.opened_s) + lasted),
         ("Severity", incident.severity),
         ("Impact", said(_impact(worst), 200) if worst else incident.kind),
         ("Strange", strange),
@@ -162,6 +163,8 @@ def _impact(anomaly: Anomaly) -> str:
     if not expected and anomaly.expected is not None:
         expected = amount(anomaly.expected, anomaly.unit)
     observed = amount(anomaly.observed, anomaly.unit)
+    if anomaly.closed:
+        return f"back at {observed}"
     return f"{observed} instead of {expected}" if expected else observed
 
 

@@ -53,7 +53,7 @@ class Slack:
             if not card.place.shows(message):
                 await asyncio.sleep(card.place.rest_secs(self._edit_every_secs))
                 message = self._render(card, card.incident)  # newer news may have come meanwhile
-                await card.place.show(message, card.incident.opened_s, card.runs)
+                await card.place.show(message, card.runs)
             lines = story(card.incident, card.runs.values())
             await card.place.tell(lines, _cry_for_help(card, message))
 
@@ -64,7 +64,7 @@ class Slack:
         name = event.incident if isinstance(event, Run) else event.id
         card = self._cards.pop(name, None)
         if card is None:
-            card = Card(Place(self._api, self._said, self._channel, name, self._context.count))
+            card = Card(Place(self._api, self._said, self._channel, name, self._context))
         self._cards[name] = card
         if isinstance(event, Run):
             card.runs[event.id] = event

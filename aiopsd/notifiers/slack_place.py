@@ -17,6 +17,7 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any, Literal, TypeVar
 
+from aiopsd.contracts import NotifierContext
 from aiopsd.model import Delivery
 from aiopsd.notifiers.said import Said
 from aiopsd.notifiers.slack_api import NotDone, SlackApi, SlackSaysNo
@@ -45,13 +46,14 @@ class Place:
         said: Said,
         channel: str,
         incident: str,
-        count: Callable[[str, float], None],
+        context: NotifierContext,
     ) -> None:
         self._api = api
         self._said = said
         self._channel = channel
         self._incident = incident
-        self._count = count
+        self._clock = context.clock
+        self._count = context.count
         self._sure = self._delivery is None  # Slack holds nothing that the journal does not know
         self._changed_at = -60.0  # loop time of the last post or edit
 
@@ -75,12 +77,12 @@ class Place:
         """Until it may be changed again."""
         return max(0.0, self._changed_at + every_secs - asyncio.get_running_loop().time())
 
-    async def show(self, message: Message, opened_s: float, runs: Iterable[str]) -> None:
+    async def show(self, message: Message, runs: Iterable[str]) -> None:
         """Posts the message, or edits the one that is there."""
         if self._delivery is None:
-            await self._note("sending")
+            await self._note("sending", after=f"{self._clock() - LOOK_BACK_SECS:.6f}")
         if not self._ref.get("ts") and not self._sure:
-            await self._find(opened_s)
+            await self._find()
         if not (self._ref.get("ts") and await self._edit(message)):
             await self._post(message)
         self._changed_at = asyncio.get_running_loop().time()
@@ -96,7 +98,7 @@ class Place:
             if no.code not in GONE:
                 raise
             log.info("message is gone incident=%s ts=%s code=%s", self._incident, ts, no.code)
-            await self._note("sending", ts="", replaces=ts)
+            await self._note("sending", ts="", after=ts)
             return False
         self._count("slack_edits", 1)
         return True
@@ -129,14 +131,13 @@ class Place:
             self._sure = sure
             raise
 
-    async def _find(self, opened_s: float) -> None:
+    async def _find(self) -> None:
         """Looks for a message of ours whose post may have arrived without our knowing."""
-        oldest = self._ref.get("replaces") or f"{max(0.0, opened_s - LOOK_BACK_SECS):.6f}"
         try:
             channel = await self._channel_id()
             if channel is None:
                 return
-            async for one in self._api.history(channel, oldest):
+            async for one in self._api.history(channel, self._ref.get("after", "0")):
                 if _payload(one, ROOT).get("id") == self._incident:
                     await self._note(channel=channel, ts=str(one["ts"]))
                     return

@@ -38,7 +38,7 @@ def amount(value: float | None, unit: str) -> str:
 
 
 def between(low: float | None, high: float | None, unit: str) -> str:
-    """A band: ``0 % to 1.2 %``, ``at most 1.2 %``, ``at least 3``; empty where there is none."""
+    """A band: ``0 to 1.2 %``, ``at most 1.2 %``, ``at least 3``; empty where there is none."""
     floor, ceiling = _finite(low), _finite(high)
     if floor is None and ceiling is None:
         return ""
@@ -46,7 +46,9 @@ def between(low: float | None, high: float | None, unit: str) -> str:
         return f"at most {amount(ceiling, unit)}"
     if ceiling is None:
         return f"at least {amount(floor, unit)}"
-    return f"{amount(floor, unit)} to {amount(ceiling, unit)}"
+    left, right = amount(floor, unit), amount(ceiling, unit)
+    number, _, its_unit = left.rpartition(" ")
+    return f"{number if number and right.endswith(' ' + its_unit) else left} to {right}"
 
 
 def bars(values: Sequence[float | None]) -> str:
