@@ -1,0 +1,11 @@
+"""Where readings come from: a part is a file here and a line below."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+from aiopsd.sources.alertmanager import AlertmanagerSettings
+from aiopsd.sources.prometheus import PrometheusSettings
+from aiopsd.sources.scrape import ScrapeSettings
+
+SourceSettings: TypeAlias = AlertmanagerSettings | PrometheusSettings | ScrapeSettings

@@ -1,0 +1,210 @@
+"""Questions to the Prometheus query API, and its answers as labels and numbers.
+
+Source: https://prometheus.io/docs/prometheus/latest/querying/api/. Thanos, Mimir and
+VictoriaMetrics answer alike.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TypeVar
+
+import msgspec
+import numpy as np
+from yarl import URL
+
+from aiopsd.errors import Refused, Unreachable
+from aiopsd.model import Floats, Indexes, Labels
+from aiopsd.sources.fetch import Answer, Fetcher
+
+T = TypeVar("T")
+
+_LONG_QUERY_CHARS = 1500  # what any proxy takes in a URL
+_RANGE_BYTES = 8_000_000  # a point becomes some ten times its text while it is decoded
+_BESIDE_LOOP_BYTES = 250_000  # more is decoded in a thread
+_REFUSALS = (400, 413, 414, 422)
+_SERVER_TROUBLE = ("timeout", "canceled", "internal", "unavailable")  # errorType, whatever status
+_HINTS = {
+    200: " (does a login or a proxy stand in the way?)",
+    401: " (see `token_file`, `username`)",
+    403: " (see `token_file`, `username`)",
+    404: " (is the path of `url` right?)",
+}
+_MEANT = {
+    "matrix": ": wrap the range selector in a function such as rate()",
+    "string": ": write an expression that gives numbers",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Vector:
+    """One value a series: ``values[i]`` belongs to ``labels[i]``."""
+
+    labels: list[Labels]
+    values: Floats
+    warnings: tuple[str, ...] = ()
+    histograms: int = 0  # native histograms, which are no numbers: left out
+
+
+@dataclass(frozen=True, slots=True)
+class Matrix:
+    """Points of all series in one row, by series: ``[n]`` each; ``series`` indexes ``labels``."""
+
+    labels: list[Labels]
+    series: Indexes
+    times_s: Floats
+    values: Floats
+    warnings: tuple[str, ...] = ()
+    histograms: int = 0
+
+
+class PrometheusApi:
+    """Raises Unreachable (the server's trouble), TooLarge, or Refused (the query's fault)."""
+
+    def __init__(self, fetcher: Fetcher, url: URL) -> None:
+        self._fetcher = fetcher
+        self._url = url
+        self._posts = True
+
+    async def instant(self, promql: str, time_s: float) -> Vector:
+        body = await self._ask("query", {"query": promql, "time": _seconds(time_s)}, None)
+        return await _beside(_vector, body)
+
+    async def range(self, promql: str, start_s: float, end_s: float, step_secs: float) -> Matrix:
+        """Both ends included. Holds an answer to a lower ceiling than an instant one."""
+        params = {
+            "query": promql,
+            "start": _seconds(start_s),
+            "end": _seconds(end_s),
+            "step": _seconds(step_secs),
+        }
+        return await _beside(_matrix, await self._ask("query_range", params, _RANGE_BYTES))
+
+    async def _ask(self, name: str, params: Mapping[str, str], ceiling: int | None) -> bytes:
+        url = self._url.with_path(self._url.path.rstrip("/") + f"/api/v1/{name}", keep_query=True)
+        if self._posts and len(params["query"]) > _LONG_QUERY_CHARS:
+            answer = await self._fetcher.post(url, params, max_body_bytes=ceiling)
+            if answer.status != 405:
+                return _accepted(answer)
+            self._posts = False
+        answer = await self._fetcher.get(url.extend_query(params), max_body_bytes=ceiling)
+        return _accepted(answer)
+
+
+def _seconds(value: float) -> str:
+    return f"{value:.3f}"
+
+
+# --- answers -----------------------------------------------------------------------------
+
+
+class _Data(msgspec.Struct):
+    resultType: str = ""  # noqa: N815 - the API's spelling
+    result: msgspec.Raw = msgspec.Raw(b"[]")
+
+
+class _Envelope(msgspec.Struct):
+    status: str
+    data: _Data = msgspec.field(default_factory=_Data)
+    errorType: str = ""  # noqa: N815
+    error: str = ""
+    warnings: tuple[str, ...] = ()
+    isPartial: bool = False  # noqa: N815 - a VictoriaMetrics cluster without some of its nodes
+
+    @property
+    def cautions(self) -> tuple[str, ...]:
+        return (*self.warnings, "the answer is partial") if self.isPartial else self.warnings
+
+
+class _Sample(msgspec.Struct):
+    metric: Labels
+    value: tuple[float, str] | None = None  # a native histogram has `histogram` instead
+
+
+class _Row(msgspec.Struct):
+    metric: Labels
+    values: list[tuple[float, str]] = []
+    histograms: list[msgspec.Raw] = []
+
+
+def _accepted(answer: Answer) -> bytes:
+    """The body of a good answer. Raises Refused or Unreachable: whose fault it is otherwise."""
+    if answer.status == 200 and not answer.is_web_page:
+        return answer.body
+    words, blamed = answer.said, ""
+    with contextlib.suppress(msgspec.DecodeError, UnicodeDecodeError):
+        envelope = msgspec.json.decode(answer.body, type=_Envelope)
+        words, blamed = envelope.error or words, envelope.errorType
+    if answer.status in _REFUSALS and blamed not in _SERVER_TROUBLE:
+        raise Refused(words)
+    raise Unreachable(f"status {answer.status}: {words}{_HINTS.get(answer.status, '')}")
+
+
+async def _beside(decode: Callable[[bytes], T], body: bytes) -> T:
+    if len(body) < _BESIDE_LOOP_BYTES:
+        return decode(body)
+    return await asyncio.to_thread(decode, body)
+
+
+def _vector(body: bytes) -> Vector:
+    envelope = _opened(body)
+    kind, result = envelope.data.resultType, envelope.data.result
+    if kind == "scalar":
+        _, text = _decoded(result, tuple[float, str])
+        return Vector([{}], _numbers([text]), envelope.cautions)
+    if kind != "vector":
+        raise Refused(f"answers a {kind or 'nothing'}, not a vector{_MEANT.get(kind, '')}")
+    samples = _decoded(result, list[_Sample])
+    plain = [(sample.metric, sample.value[1]) for sample in samples if sample.value]
+    return Vector(
+        [_unnamed(metric) for metric, _ in plain],
+        _numbers([text for _, text in plain]),
+        envelope.cautions,
+        len(samples) - len(plain),
+    )
+
+
+def _matrix(body: bytes) -> Matrix:
+    envelope = _opened(body)
+    if envelope.data.resultType != "matrix":
+        raise Refused(f"answers a {envelope.data.resultType}, not a matrix")
+    rows = _decoded(envelope.data.result, list[_Row])
+    points = [point for row in rows for point in row.values]
+    return Matrix(
+        [_unnamed(row.metric) for row in rows],
+        np.repeat(np.arange(len(rows), dtype=np.int32), [len(row.values) for row in rows]),
+        np.array([time_s for time_s, _ in points], np.float64),
+        _numbers([text for _, text in points]),
+        envelope.cautions,
+        sum(len(row.histograms) for row in rows),
+    )
+
+
+def _opened(body: bytes) -> _Envelope:
+    envelope = _decoded(body, _Envelope)
+    if envelope.status != "success":  # some gateways put a refusal into a 200
+        raise Refused(envelope.error or f"status {envelope.status!r}")
+    return envelope
+
+
+def _decoded(body: bytes | msgspec.Raw, shape: type[T]) -> T:
+    try:
+        return msgspec.json.decode(body, type=shape)
+    except (msgspec.DecodeError, ValueError) as error:
+        raise Unreachable(f"its answer is not what the query API promises: {error}") from None
+
+
+def _numbers(texts: list[str]) -> Floats:
+    try:
+        return np.array([float(text) for text in texts], np.float64)
+    except ValueError as error:
+        raise Unreachable(f"a value of its answer is no number: {error}") from None
+
+
+def _unnamed(metric: Labels) -> Labels:
+    """A rule names its series itself; what is measured is the rule's affair."""
+    metric.pop("__name__", None)
+    return metric
