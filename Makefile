@@ -52,4 +52,5 @@ $(READY): requirements.txt pyproject.toml
 	@echo "Installing the locked dependencies into .venv (half a minute) ..."
 	@$(BIN)/python -m pip install -qq --require-hashes -r requirements.txt
 	@$(BIN)/python -m pip install -qq --no-deps --editable .
+	@$(BIN)/python -m pip check -q
 	@touch $@

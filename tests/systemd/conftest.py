@@ -15,7 +15,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from systemd.manager import Manager, running_manager
+from tests.systemd.manager import Manager, running_manager
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from systemd.manager import Manager
+from tests.systemd.manager import Manager
 
 pytestmark = pytest.mark.systemd
 
