@@ -104,6 +104,7 @@ class Mqtt:
         self._up = asyncio.Event()
         self._trouble = "not connected yet"
         self._keeper: asyncio.Task[None] | None = None
+        self._closed = False
 
     def start(self) -> None:
         """Raises RuntimeError where no event loop runs."""
@@ -122,25 +123,24 @@ class Mqtt:
         await self._said.record(event.id, digest=mark)
 
     async def close(self) -> None:
-        if self._keeper is None:
-            return
-        if self._client is not None:
-            with suppress(Unreachable):
-                await self._publish("status", OFFLINE)
-        self._keeper.cancel()
-        with suppress(asyncio.CancelledError):
-            await self._keeper
+        self._closed = True
+        if self._keeper is not None:
+            self._keeper.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._keeper
 
     async def _publish(self, below: str, payload: bytes) -> None:
         from aiomqtt import MqttError
 
-        client = await self._connected()
         try:
-            await client.publish(
-                f"{self._topic}/{below}", payload, qos=1, retain=True, timeout=self._timeout_secs
-            )
+            await self._retain(await self._connected(), below, payload)
         except MqttError as error:
             raise Unreachable(f"MQTT broker {self._where}: {error}") from None
+
+    async def _retain(self, client: Client, below: str, payload: bytes) -> None:
+        await client.publish(
+            f"{self._topic}/{below}", payload, qos=1, retain=True, timeout=self._timeout_secs
+        )
 
     async def _connected(self) -> Client:
         self.start()
@@ -159,18 +159,29 @@ class Mqtt:
         from aiomqtt import MqttError
 
         wait_secs = FIRST_WAIT_SECS
-        while True:
+        while not self._closed:
             try:
                 async with self._connecting() as client:
-                    await client.publish(f"{self._topic}/status", ONLINE, qos=1, retain=True)
-                    self._client, wait_secs = client, FIRST_WAIT_SECS
-                    self._up.set()
-                    async for _ in client.messages:
-                        pass
+                    wait_secs = FIRST_WAIT_SECS
+                    await self._serve(client)
             except MqttError as error:
                 self._trouble = str(error)
-            finally:
-                self._client = None
-                self._up.clear()
-            await asyncio.sleep(wait_secs * random.uniform(0.8, 1.2))  # noqa: S311 - jitter
+            if not self._closed:
+                await asyncio.sleep(wait_secs * random.uniform(0.8, 1.2))  # noqa: S311 - jitter
             wait_secs = min(2 * wait_secs, LONGEST_WAIT_SECS)
+
+    async def _serve(self, client: Client) -> None:
+        """Until the connection is lost (MqttError) or the task is cancelled."""
+        from aiomqtt import MqttError
+
+        try:
+            await self._retain(client, "status", ONLINE)
+            self._client = client
+            self._up.set()
+            async for _ in client.messages:
+                pass
+        finally:
+            self._client = None
+            self._up.clear()
+            with suppress(MqttError):  # whoever leaves in good order leaves no last will
+                await self._retain(client, "status", OFFLINE)

@@ -2,11 +2,14 @@
 
 import asyncio
 import logging
+import signal
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import web
 from msgspec.structs import replace
 
 from aiopsd.contracts import Notifier
@@ -14,6 +17,7 @@ from aiopsd.errors import ConfigError, Refused, Unreachable
 from aiopsd.model import Event, Gap, Moment
 from aiopsd.notifiers.slack import SlackSettings
 from aiopsd.settings import Duration, SecretFile
+from tests.loopback.faults import Answer
 from tests.loopback.slack import TOKEN, LoopbackSlack
 from tests.loopback.slack_objects import Args, Message
 from tests.unit.notifiers import stories
@@ -459,3 +463,41 @@ async def test_many_incidents_are_told_and_forgotten(slack: LoopbackSlack, house
     await tell(notifier, *many)
     assert len(slack.calls) == calls
     assert len(notifier._cards) == 500  # type: ignore[attr-defined]
+
+
+# --- a real process, a real journal -----------------------------------------------------------
+
+
+async def _teller(slack: LoopbackSlack, folder: Path) -> asyncio.subprocess.Process:
+    module = "tests.integration.slack_teller"
+    return await asyncio.create_subprocess_exec(
+        sys.executable, "-m", module, str(folder), slack.api_url
+    )
+
+
+@pytest.mark.parametrize("nth", [1, 2])
+async def test_kill_9_while_slack_answers(slack: LoopbackSlack, house: House, nth: int) -> None:
+    """Slack has taken the message (or the thread's), and the process dies before it knows."""
+    taken = asyncio.Event()
+
+    async def take_and_keep_silent(_: web.Request, answer: Answer) -> web.StreamResponse:
+        answer()
+        taken.set()
+        await asyncio.sleep(60)
+        return web.Response()
+
+    async def usual(_: web.Request, answer: Answer) -> web.StreamResponse:
+        return answer()
+
+    if nth == 2:
+        slack.plan(usual, 1, POST)
+    slack.plan(take_and_keep_silent, 1, POST)
+    first = await _teller(slack, house.base)
+    async with asyncio.timeout(60):
+        await taken.wait()
+    first.kill()
+    assert await first.wait() == -signal.SIGKILL
+    second = await _teller(slack, house.base)
+    assert await asyncio.wait_for(second.wait(), 60) == 0
+    assert head(only_root(slack)) == "checkout: error ratio 31 %"
+    assert sorted(story(slack, only_root(slack))) == ["anomaly", "change", "opened", "suspect"]
