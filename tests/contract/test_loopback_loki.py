@@ -1,5 +1,7 @@
 """The loopback Loki, asked what a real Loki was asked, says what the real one said."""
 
+import dataclasses
+import json
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
@@ -129,6 +131,21 @@ async def test_broken_json_is_refused_in_words_of_our_own(loki: LoopbackLoki) ->
     reply = await recording.replay(loki.url)
     assert (reply.status, reply.content_type) == (400, recording.reply.content_type)
     assert reply.body.split(":")[0] == recording.reply.body.split(":")[0]
+
+
+async def test_long_line_is_refused_as_recorded(loki: LoopbackLoki) -> None:
+    recording = Recording.load("loki/push_400_line_too_long")
+    now_ns = int(recorded_at() * 10**9)
+    stream = {"stream": {"app": "long"}, "values": [[str(now_ns), "x" * 300_000]]}
+    again = dataclasses.replace(recording, sent=json.dumps({"streams": [stream]}))
+    assert await again.replay(loki.url) == recording.reply
+
+
+async def test_stamps_must_be_strings(loki: LoopbackLoki) -> None:
+    recording = Recording.load("loki/push_400_bad_json")
+    numbered = '{"streams": [{"stream": {"app": "n"}, "values": [[1795421624410668032, "x"]]}]}'
+    again = dataclasses.replace(recording, sent=numbered)
+    assert (await again.replay(loki.url)).status == 400
 
 
 async def test_good_lines_of_a_partly_bad_push_are_kept() -> None:
