@@ -1,0 +1,243 @@
+"""Raw samples become a rule's series as PromQL would have made them."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pytest
+
+from aiopsd.model import Batch
+from aiopsd.series import SeriesTable
+from aiopsd.transforms import Transforms, compile_selection
+from aiopsd.transforms.quantile import quantile
+from aiopsd.transforms.selector import parse_selector
+
+
+class Stream:
+    """One rule fed by hand: label words and values in, label words and values out."""
+
+    def __init__(self, select: str, as_: Any = "value", by: str = "", **more: Any) -> None:
+        self.table = SeriesTable()
+        self.selection = compile_selection(
+            select,
+            as_,
+            tuple(by.split()),
+            more.get("over"),
+            more.get("window_secs", 10.0),
+            more.get("agg", "sum"),
+        )
+        self.transforms = Transforms({"rule": self.selection}, self.table)
+
+    def feed(self, time_s: float, samples: Mapping[str, float]) -> dict[str, float]:
+        pairs = {self.table.intern("", labels(text)): value for text, value in samples.items()}
+        raw = Batch(
+            "", time_s, np.array(list(pairs), np.int32), np.array(list(pairs.values()), float)
+        )
+        found: dict[str, float] = {}
+        for batch in self.transforms.feed(raw):
+            assert (batch.rule, batch.time_s) == ("rule", time_s)
+            for index, value in zip(batch.series, batch.values, strict=True):
+                name = ",".join(f"{k}={v}" for k, v in sorted(self.table.labels(index).items()))
+                found[name] = float(value)
+        return found
+
+
+def labels(text: str) -> dict[str, str]:
+    """``requests code=500 service=api``"""
+    name, *rest = text.split()
+    return {"__name__": name} | dict(pair.split("=", 1) for pair in rest)
+
+
+@pytest.mark.parametrize(
+    ("selector", "series", "wanted"),
+    [
+        ("up", "up job=a", True),
+        ("up", "down job=a", False),
+        ('up{job="a"}', "up job=a", True),
+        ('up{job!="a"}', "up job=a", False),
+        ('up{job=~"a|b"}', "up job=ab", False),  # anchored
+        ('up{job!~"a.*"}', "up job=ab", False),
+        ('up{zone=""}', "up job=a", True),  # a missing label is the empty string
+        ('{__name__=~"node_.*",job="a"}', "node_cpu job=a", True),
+        ('up{job="a", zone="b",}', "up job=a zone=b", True),
+        (r'up{job="a\"b"}', 'up job=a"b', True),
+    ],
+)
+def test_selectors(selector: str, series: str, wanted: bool) -> None:
+    assert parse_selector(selector).matches(labels(series)) is wanted
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("up{job=a}", "column 4: expected label="),
+        ('up{job="a"', "column 11: the closing }"),
+        ("up[5m]", "column 3"),
+        ('up{job=~"("}', "column 9: not a regular expression"),
+        ("{}", "names a metric"),
+        ('{job=""}', "names a metric"),
+        ("", "names a metric"),
+        ('up{a="1" b="2"}', "column 10: expected label="),
+    ],
+)
+def test_a_wrong_selector_says_where(text: str, said: str) -> None:
+    with pytest.raises(ValueError, match="column") as error:
+        parse_selector(text)
+    assert said in str(error.value)
+
+
+def test_a_rate_needs_two_samples_and_survives_a_reset() -> None:
+    one = Stream("requests", "rate", "service")
+    assert one.feed(0.0, {"requests service=api": 100}) == {}
+    assert one.feed(5.0, {"requests service=api": 150}) == {"service=api": 10.0}
+    assert one.feed(10.0, {"requests service=api": 20}) == {"service=api": 7.0}  # (50+20)/10
+
+
+def test_a_rate_looks_back_as_far_as_its_window() -> None:
+    one = Stream("requests", "rate", "service", window_secs=10.0)
+    total = 0.0
+    for second in range(60):
+        total += 1.0 if second < 30 else 5.0
+        found = one.feed(float(second), {"requests service=api": total})
+    assert found["service=api"] == pytest.approx(5.0)
+
+
+def test_no_rate_across_a_hole() -> None:
+    one = Stream("requests", "rate", "service", window_secs=10.0)
+    one.feed(0.0, {"requests service=api": 0})
+    one.feed(1.0, {"requests service=api": 1})
+    assert one.feed(100.0, {"requests service=api": 1000}) == {}
+    assert one.feed(101.0, {"requests service=api": 1001}) == {"service=api": 1.0}
+
+
+def test_members_from_several_targets_add_up() -> None:
+    one = Stream("requests", "rate", "service")
+    for time_s, value in ((0.0, 0.0), (5.0, 50.0)):
+        one.feed(time_s, {"requests service=api instance=a": value})
+        found = one.feed(time_s + 0.5, {"requests service=api instance=b": 2 * value})
+    assert found["service=api"] == pytest.approx(10.0 + 20.0)
+
+
+def test_a_ratio_is_zero_without_a_part_and_nothing_without_a_whole() -> None:
+    one = Stream('requests{code=~"5.."}', "rate", "service", over="requests")
+    one.feed(0.0, {"requests service=api code=200": 0})
+    assert one.feed(5.0, {"requests service=api code=200": 50}) == {"service=api": 0.0}
+    # An errors counter that appears with its first error has no growth to show yet.
+    one.feed(6.0, {"requests service=api code=200": 60, "requests service=api code=500": 0})
+    found = one.feed(8.0, {"requests service=api code=200": 60, "requests service=api code=500": 9})
+    assert 0 < found["service=api"] < 1
+    still = Stream('requests{code=~"5.."}', "rate", "service", over="requests")
+    still.feed(0.0, {"requests service=api code=200": 5})
+    assert still.feed(5.0, {"requests service=api code=200": 5}) == {}  # no traffic: no ratio
+
+
+def test_values_aggregate_and_old_ones_drop_out() -> None:
+    for agg, wanted in (("sum", 6.0), ("max", 4.0), ("min", 2.0), ("mean", 3.0)):
+        one = Stream("memory", "value", "service", agg=agg)
+        one.feed(0.0, {"memory service=api pod=a": 2})
+        assert one.feed(1.0, {"memory service=api pod=b": 4}) == {"service=api": wanted}
+        assert one.feed(20.0, {"memory service=api pod=b": 4}) == {"service=api": 4.0}
+
+
+def test_changes_are_counted_within_the_window() -> None:
+    one = Stream("start", "changes", "service", window_secs=20.0, agg="max")
+    found = {}
+    for second in range(30):
+        found = one.feed(float(second), {"start service=api": 100.0 if second < 25 else 200.0})
+    assert found == {"service=api": 1.0}
+    for second in range(30, 60):
+        found = one.feed(float(second), {"start service=api": 200.0})
+    assert found == {"service=api": 0.0}
+
+
+def test_mean_divides_sums_by_counts() -> None:
+    one = Stream("took", "mean", "service")
+    one.feed(0.0, {"took_sum service=api": 0, "took_count service=api": 0})
+    found = one.feed(5.0, {"took_sum service=api": 12, "took_count service=api": 4})
+    assert found == {"service=api": 3.0}
+
+
+def test_quantiles_interpolate_over_all_members() -> None:
+    one = Stream("took_bucket", "p90", "service")
+    bounds = {"0.1": 50, "0.5": 90, "1": 100, "+Inf": 100}
+    for scale, time_s in ((0, 0.0), (1, 5.0)):
+        found = one.feed(
+            time_s, {f"took_bucket service=api le={le}": n * scale for le, n in bounds.items()}
+        )
+    assert found == {"service=api": pytest.approx(0.5)}
+
+
+@pytest.mark.parametrize(
+    ("q", "bounds", "counts", "wanted"),
+    [
+        (0.5, [1, 2, np.inf], [5, 10, 10], 1.0),
+        (0.75, [1, 2, np.inf], [5, 10, 10], 1.5),
+        (0.25, [1, 2, np.inf], [10, 10, 10], 0.25),  # lowest bound is zero
+        (0.99, [1, 2, np.inf], [5, 6, 10], 2.0),  # falls into +Inf
+        (0.5, [1, 2], [5, 10], np.nan),  # no +Inf
+        (0.5, [1, np.inf], [0, 0], np.nan),  # nothing observed
+    ],
+)
+def test_the_quantile_is_prometheus_one(
+    q: float, bounds: list[float], counts: list[float], wanted: float
+) -> None:
+    n = len(bounds)
+    found = quantile(q, np.zeros(n, np.intp), np.array(bounds), np.array(counts, float), 1)
+    assert found.tolist() == pytest.approx([wanted], nan_ok=True)
+
+
+def test_nan_is_missing() -> None:
+    one = Stream("memory", "value", "service")
+    assert one.feed(0.0, {"memory service=api": float("nan")}) == {}
+
+
+def test_without_by_every_series_stays_itself() -> None:
+    one = Stream("memory")
+    assert one.feed(0.0, {"memory a=1": 1, "memory a=2": 2}) == {"a=1": 1.0, "a=2": 2.0}
+
+
+def test_only_touched_groups_are_computed() -> None:
+    one = Stream("memory", "value", "service")
+    one.feed(0.0, {"memory service=api": 1, "memory service=db": 2})
+    assert one.feed(1.0, {"memory service=api": 3}) == {"service=api": 3.0}
+    assert one.feed(2.0, {"other service=api": 3}) == {}
+
+
+def test_state_survives_a_restart_in_the_middle_of_a_window() -> None:
+    one = Stream("requests", "rate", "service")
+    one.feed(0.0, {"requests service=api": 100})
+    other = Stream("requests", "rate", "service")
+    other.table.load(one.table.save())
+    other.transforms.load(one.transforms.save())
+    assert other.feed(5.0, {"requests service=api": 150}) == {"service=api": 10.0}
+    with pytest.raises(ValueError, match=r"."):
+        other.transforms.load(b"garbage")
+
+
+def test_a_forgotten_index_is_another_series_afterwards() -> None:
+    one = Stream("requests", "rate", "service")
+    one.feed(0.0, {"requests service=api": 100})
+    index = one.table.intern("", labels("requests service=api"))
+    one.table.record(Batch("", 0.0, np.array([index], np.int32), np.array([1.0])))
+    gone = one.table.expire(50.0)
+    one.transforms.forget(gone)
+    assert one.feed(100.0, {"requests service=db": 7}) == {}
+    assert one.feed(105.0, {"requests service=db": 12}) == {"service=db": 1.0}
+
+
+@pytest.mark.parametrize(
+    ("select", "as_", "over", "said"),
+    [
+        ("took", "p95", None, "_bucket"),
+        ("took_sum", "mean", None, "own name"),
+        ("took_bucket", "p95", "x", "`over`"),
+        ("took{", "rate", None, "`select`, column"),
+        ("took", "rate", "x{", "`over`, column"),
+    ],
+)
+def test_what_cannot_be_computed_is_refused(
+    select: str, as_: Any, over: str | None, said: str
+) -> None:
+    with pytest.raises(ValueError, match=r".") as error:
+        compile_selection(select, as_, (), over, 10.0, "sum")
+    assert said in str(error.value)
