@@ -46,13 +46,18 @@ from aiopsd.pipeline.detection import Detection, Findings
 from aiopsd.pipeline.healing import Healing
 from aiopsd.pipeline.state import REMEMBER_SECS, State, restore
 from aiopsd.pipeline.telling import Outbox
+from aiopsd.remediation.gate import House as GateHouse
 from aiopsd.remediation.halt import HaltFile
+from aiopsd.remediation.runner import Reach, Runner
 from aiopsd.series import SeriesTable
+from aiopsd.settings import SecretFile
 from aiopsd.stores import SqliteStore
 from aiopsd.telemetry import Telemetry, log
 from aiopsd.transforms import Transforms
 from aiopsd.web.api import application
 
+STORM_SECS = 300.0
+WARM_SECS = 5.0  # after a start: what was firing before is seen again, then it may act
 STALE_TICKS = 3  # a rule's value this many ticks old is no data
 
 
@@ -336,7 +341,40 @@ class House:
         }
 
     def _healing(self, state: State) -> Healing:
-        raise NotImplementedError
+        metrics = self._metrics()
+        reach = Reach(
+            executors={n: s.build(self.config.base) for n, s in self.config.executors.items()},
+            metrics=metrics,
+            journal=lambda run: self.pipeline.publish(run),
+            clock=self.clock,
+            halted=self.halts.reason,
+            secret=lambda name: SecretFile(name).read(self.config.base),
+            incident=state.incidents.get,
+        )
+        playbooks = {playbook.name: playbook for playbook in self.config.playbooks}
+        automation = self.config.daemon.automation
+        warm_s = self.clock() + WARM_SECS
+
+        def house(now_s: float) -> GateHouse:
+            lately = [i for i in state.incidents.values() if i.opened_s > now_s - STORM_SECS]
+            return GateHouse(
+                ceiling=automation.ceiling,
+                warm_s=warm_s,
+                blind=self.ready(),
+                opened_lately=len(lately),
+                storm_incidents=automation.storm_incidents,
+                runs_per_hour=automation.runs_per_hour,
+                at_once=automation.at_once,
+            )
+
+        return Healing(
+            self.config.playbooks,
+            Runner(reach, playbooks.get),
+            metrics,
+            state,
+            self.halts.halts,
+            house,
+        )
 
     def _metrics(self) -> Metrics:
         """Numbers for guards and verification."""

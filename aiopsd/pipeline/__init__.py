@@ -121,11 +121,9 @@ class Pipeline:
                 await self.incidents.put(incident)
 
     async def _heal(self) -> None:
-        try:
+        async with self.healing:
             async for incident in self.incidents:
                 await self.healing.consider(incident, self.clock(), self.publish)
-        finally:
-            await self.healing.close()
 
     async def _tick(self) -> None:
         """Once a second: what only time changes. Never waits for a full channel."""
