@@ -20,6 +20,9 @@ from aiopsd.transforms.rings import Rings
 from aiopsd.transforms.selection import QUANTILES, Selection
 
 
+_NOTHING = np.zeros(0, np.int32), np.zeros(0)
+
+
 class Transforms:
     """Pure; time comes in with the batches."""
 
@@ -51,6 +54,8 @@ class Transforms:
             members = stream.touched(batch.series)
             if members is not None:
                 found.append(self._batch(stream, members, batch))
+            elif stream.ticks(batch.series):
+                found.append(Batch(stream.rule, batch.time_s, *_NOTHING, batch.history))
         return found
 
     def _reach(self, top: int) -> None:
@@ -119,9 +124,13 @@ class _Stream:
         self._whole = np.zeros(0, bool)
         self._bound: Floats = np.zeros(0)  # a bucket's upper bound
         self._is_member = np.zeros(0, bool)
+        self._is_kin = np.zeros(0, bool)  # has the metric's name, whether it matches or not
 
     def admit(self, index: int, labels: dict[str, str]) -> bool:
         """Takes a new raw series in, in each of its roles; False when it has none."""
+        self._is_kin = _marked(
+            self._is_kin, index, labels["__name__"] == self.selection.select.name
+        )
         roles = self.selection.role(labels)
         bound = _bound(labels.get("le", "")) if self.selection.as_ in QUANTILES else 0.0
         if not roles or np.isnan(bound):
@@ -137,11 +146,12 @@ class _Stream:
             self._group = np.append(self._group, group)
             self._whole = np.append(self._whole, role == "whole")
             self._bound = np.append(self._bound, bound)
-        if index >= len(self._is_member):
-            more = 2 * index + 1 - len(self._is_member)
-            self._is_member = np.concatenate((self._is_member, np.zeros(more, bool)))
-        self._is_member[index] = True
+        self._is_member = _marked(self._is_member, index, True)
         return True
+
+    def ticks(self, series: Indexes) -> bool:
+        """Whether the rule's metric was read, though none of its series: nothing is news too."""
+        return bool(self._is_kin[series[series < len(self._is_kin)]].any())
 
     def touched(self, series: Indexes) -> NDArray[np.bool_] | None:
         """Members of every group that has a member in the batch; None when there is none."""
@@ -180,6 +190,13 @@ class _Stream:
             self._groups = {o: g for o, g in self._groups.items() if g not in gone_groups}
             for name in ("series", "_group", "_whole", "_bound"):
                 setattr(self, name, getattr(self, name)[kept])
+
+
+def _marked(flags: NDArray[np.bool_], index: int, flag: bool) -> NDArray[np.bool_]:
+    if index >= len(flags):
+        flags = np.concatenate((flags, np.zeros(2 * index + 1 - len(flags), bool)))
+    flags[index] = flag
+    return flags
 
 
 def _aggregate(agg: str, local: NDArray[np.intp], values: Floats, groups: int) -> Floats:

@@ -203,6 +203,16 @@ def test_only_touched_groups_are_computed() -> None:
     assert one.feed(2.0, {"other service=api": 3}) == {}
 
 
+def test_a_rule_ticks_when_its_metric_was_read_and_nothing_matched() -> None:
+    """So that "no error lines yet" is something that a detector can learn."""
+    one = Stream('lines{level="error"}', "value", "service")
+    index = one.table.intern("", labels("lines level=info service=api"))
+    other = one.table.intern("", labels("unrelated service=api"))
+    for series, ticks in ((index, 1), (other, 0)):
+        raw = Batch("", 1.0, np.array([series], np.int32), np.array([5.0]))
+        assert [len(b.series) for b in one.transforms.feed(raw)] == [0] * ticks
+
+
 def test_state_survives_a_restart_in_the_middle_of_a_window() -> None:
     one = Stream("requests", "rate", "service")
     one.feed(0.0, {"requests service=api": 100})
