@@ -1,0 +1,1 @@
+"""A toy shop of real processes that breaks and heals before your eyes."""
