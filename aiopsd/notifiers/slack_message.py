@@ -203,7 +203,7 @@ def _shape(incident: Incident) -> str:
     """The last values as little bars."""
     worst = _worst(incident)
     drawn = bars(worst.recent[-40:]) if worst else ""
-    return f"{code(drawn, 60)} {said(worst.title, 160)}" if worst and drawn else ""
+    return f"{drawn}  {said(worst.title, 160)}" if worst and drawn else ""
 
 
 def _latest(incident: Incident, runs: Sequence[Run]) -> str:

@@ -52,14 +52,14 @@ def between(low: float | None, high: float | None, unit: str) -> str:
 
 
 def bars(values: Sequence[float | None]) -> str:
-    """One bar a value, gaps as blanks; empty where fewer than two values are known."""
+    """One bar a value, a dot where it is missing; empty where fewer than two are known."""
     known = [v for v in values if v is not None and math.isfinite(v)]
     if len(known) < 2:
         return ""
     low, high = min(known), max(known)
     span = high / 2 - low / 2  # halves: the difference of two large floats may be infinite
     return "".join(
-        " " if v is None or not math.isfinite(v) else BARS[_step((v / 2 - low / 2), span)]
+        "·" if v is None or not math.isfinite(v) else BARS[_step((v / 2 - low / 2), span)]
         for v in values
     )
 

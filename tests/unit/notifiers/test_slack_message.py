@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from aiopsd.model import Incident, Run
 from aiopsd.notifiers.slack_message import TEXT_LIMIT, Message, render
+from aiopsd.notifiers.slack_text import code, said
 from tests.loopback.blocks import problems, total_chars
 from tests.unit.notifiers import stories
 
@@ -108,7 +109,7 @@ def test_steps_and_trouble_of_the_run() -> None:
 
 def test_the_last_values_are_drawn() -> None:
     shape = texts(render(stories.opened(), []))[7]
-    assert shape == "`▁▁▁ ▁▄█` checkout: error ratio 12 %"
+    assert shape == "▁▁▁·▁▄█  checkout: error ratio 12 %"
 
 
 def test_a_button_only_where_there_is_a_page() -> None:
@@ -154,10 +155,11 @@ def test_hostile_text_shows_as_text() -> None:
     plain, *marked_up = texts(message)
     for text in (message.text, message.alone, *marked_up):
         assert not re.search(r"<(?!\!date\^\d+\^\{time\}\|\d\d:\d\d UTC>)", text), text
-    assert (
-        "&lt;!channel&gt; &lt;script&gt;alert(1)&lt;/script&gt; \u02cbrm -rf\u02cb" in message.text
+        assert not re.search(r"&(?!(amp|lt|gt);)", text), text
+    assert message.text == (
+        "Healing: &lt;!channel&gt; &lt;script&gt;alert(1)&lt;/script&gt; \u02cbrm -rf\u02cb "
+        "\u2217bold\u2217 \u02cdit\u02cd \\u202edrow\\u2066 &amp; &lt;@U1|you&gt; &gt; x"
     )
-    assert "*\u200bbold* _\u200bit_ \\u202edrow\\u2066 &amp; &lt;@U1|you&gt; &gt; x" in message.text
     assert "<!channel> <script>" in plain, "a plain text needs no escapes"
     assert "\u202e" not in plain
     assert "\n" not in plain
@@ -169,3 +171,16 @@ def test_the_same_state_gives_the_same_message() -> None:
     other = render(stories.ranked(), [stories.verifying()], PAGE)
     assert one.digest == same.digest
     assert one.digest != other.digest
+
+
+def test_names_of_metrics_can_be_copied() -> None:
+    assert said("node_memory_MemFree_bytes job:up__sum of __name__", 99) == (
+        "node_memory_MemFree_bytes job:up__sum of \u02cd\u02cdname\u02cd\u02cd"
+    )
+
+
+@given(st.text(alphabet="&<>`*_~a1 \n", max_size=60), st.integers(1, 40))
+def test_a_cut_breaks_no_escape(text: str, limit: int) -> None:
+    for shown in (said(text, limit), code(text, limit)[1:-1]):
+        assert len(shown) <= limit
+        assert not re.search(r"[<>`]|&(?!(amp|lt|gt);)", shown)

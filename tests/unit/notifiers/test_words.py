@@ -36,7 +36,7 @@ def test_bands() -> None:
 
 
 def test_bars() -> None:
-    assert bars([0, 1, 2, None, 7]) == "▁▂▃ █"
+    assert bars([0, 1, 2, None, 7]) == "▁▂▃·█"
     assert bars([5, 5, 5]) == "▁▁▁"
     assert bars([-1.7e308, 1.7e308]) == "▁█"
     assert bars([1.0]) == bars([]) == bars([None, float("nan")]) == ""
