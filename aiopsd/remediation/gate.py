@@ -124,27 +124,31 @@ def _switches(plan: Plan, halts: Iterable[Halt], house: House) -> Iterator[No]:
 
 
 def _records(plan: Plan, history: Sequence[Run], now_s: float) -> Iterator[No]:
-    """What earlier runs on this target and for this incident say."""
-    on_target = [run for run in history if run.target == plan.target]
+    """What earlier runs on this target and for this incident say; refusals first."""
+    on_target = sorted((r for r in history if r.target == plan.target), key=_ended, reverse=True)
+    for run in on_target:
+        if run.outcome == "rollback_failed" and now_s - _ended(run) < DAY_SECS:
+            text = f"run {run.id} could not put {plan.target} back: a person must look first"
+            yield "refuse", _reason("rollback_failed", text)
+    yield from _disabled(plan, history, now_s)
+    yield from _tried(plan, history)
     for run in on_target:
         if not run.closed:
-            yield (
-                "hold",
-                _reason("lock", f"{run.playbook} is at it on {plan.target} (run {run.id})"),
-            )
-        if run.outcome == "rollback_failed" and now_s - _ended(run) < DAY_SECS:
-            yield "refuse", _reason(
-                "rollback_failed", f"run {run.id} could not put {plan.target} back: "
-                                   "a person must look first")  # fmt: skip
-    yield from _disabled(plan, history, now_s)
-    tried = [r for r in history if r.incident == plan.incident.id and acted(r)
-             and r.playbook == plan.playbook.name]  # fmt: skip
+            text = f"{run.playbook} is at it on {plan.target} (run {run.id})"
+            yield "hold", _reason("lock", text)
+    yield from _cooldown(plan, on_target, now_s)
+
+
+def _tried(plan: Plan, history: Sequence[Run]) -> Iterator[No]:
+    tried = [
+        run
+        for run in history
+        if run.incident == plan.incident.id and run.playbook == plan.playbook.name and acted(run)
+    ]
     most = plan.playbook.guard.max_per_incident
     if len(tried) >= most:
-        yield "refuse", _reason(
-            "max_per_incident", f"it already ran {_times(len(tried))} for this incident "
-                                f"(max_per_incident {most})", runs=len(tried))  # fmt: skip
-    yield from _cooldown(plan, on_target, now_s)
+        text = f"it already ran {_times(len(tried))} for this incident (max_per_incident {most})"
+        yield "refuse", _reason("max_per_incident", text, runs=len(tried))
 
 
 def _disabled(plan: Plan, history: Sequence[Run], now_s: float) -> Iterator[No]:
