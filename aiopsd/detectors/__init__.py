@@ -1,0 +1,14 @@
+"""The bank: what is strange about a series, and how sure that is.
+
+Members score a batch against what they had learned before it. A member is one file and one line
+here; ``limit`` and ``watch`` make anomalies of scores.
+"""
+
+from aiopsd.detectors.absent import AbsentSettings
+from aiopsd.detectors.band import BandSettings
+from aiopsd.detectors.novel import NovelSettings
+from aiopsd.detectors.threshold import ThresholdSettings
+
+DetectorSettings = BandSettings | ThresholdSettings | AbsentSettings | NovelSettings
+
+__all__ = ["DetectorSettings"]

@@ -1,0 +1,203 @@
+"""One rule at work: its detector, its limit, and anomalies that explain themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Final, Protocol, runtime_checkable
+
+import msgspec
+import numpy as np
+
+from aiopsd.contracts import Detector
+from aiopsd.detectors import words
+from aiopsd.detectors.limit import Limit, Verdict
+from aiopsd.model import Anomaly, Batch, Floats, Indexes, Kind, Labels, Severity
+from aiopsd.rows import Column, Rows, pack, unpack
+
+SERVICE_LABELS: Final = ("service", "job", "app", "unit", "instance", "deployment")
+RECENT: Final = 32  # values kept for a sparkline
+
+
+class Builder(Protocol):
+    """A detector's settings."""
+
+    def build(self, labels: Callable[[int], Labels]) -> Detector: ...
+
+
+@runtime_checkable
+class Seasonal(Protocol):
+    """A detector that can say which season a series' band comes from."""
+
+    def season(self, series: int) -> str: ...
+
+
+@dataclass(frozen=True, slots=True)
+class RuleInfo:
+    """What a rule says of its anomalies."""
+
+    id: str
+    kind: Kind
+    severity: Severity
+    entity: tuple[str, ...]
+    unit: str = ""  # ratio, seconds, bytes, percent or nothing
+    title: str = ""  # words before the entity's name
+    for_secs: float = 0.0
+    clear_secs: float | None = None
+
+
+class Watch:
+    """``observe`` answers with what is new about this rule's series.
+
+    ``labels`` names a series by its index; ``evidence`` may add what people want to see.
+    """
+
+    def __init__(
+        self,
+        info: RuleInfo,
+        settings: Builder,
+        labels: Callable[[int], Labels],
+        evidence: Callable[[Labels], tuple[str, ...]] = lambda _: (),
+    ) -> None:
+        self.info = info
+        self.detector = settings.build(labels)
+        self.limit = Limit(info.for_secs, info.clear_secs)
+        self._tag = str(type(settings).__struct_config__.tag)  # type: ignore[attr-defined]
+        self._labels, self._evidence = labels, evidence
+        self._recent = Rows(values=Column(np.nan, np.float32, RECENT), count=Column(0, np.int64))
+        self._open: dict[int, Anomaly] = {}  # by series
+        self._orphans: list[Anomaly] = []  # open, but their series is forgotten
+
+    def observe(self, batch: Batch) -> list[Anomaly]:
+        """Opened, changed or ended anomalies; an older one with the same id is replaced."""
+        self._note(batch.series, batch.values)
+        verdicts = self.limit.observe(self.detector.observe(batch))
+        found = [self._anomaly(verdict) for verdict in verdicts]
+        if self._orphans and not batch.history:
+            found += [self._ended_as_unknown(one, batch.time_s) for one in self._orphans]
+            self._orphans = []
+        return found
+
+    def _note(self, series: Indexes, values: Floats) -> None:
+        at = self._recent.of(series)
+        count = self._recent["count"][at]
+        with np.errstate(over="ignore"):
+            self._recent["values"][at, count % RECENT] = values
+        self._recent["count"][at] = count + 1
+
+    def recent(self, series: int) -> tuple[float, ...]:
+        """The last values, oldest first, without the missing ones."""
+        at = int(self._recent.find(np.array([series], np.int32))[0])
+        if at < 0:
+            return ()
+        values = np.roll(self._recent["values"][at], -int(self._recent["count"][at]) % RECENT)
+        return tuple(float(v) for v in values if np.isfinite(v))
+
+    # --- explaining ---------------------------------------------------------------------
+
+    def _anomaly(self, verdict: Verdict) -> Anomaly:
+        info, before = self.info, self._open.get(verdict.series)
+        labels = before.labels if before else _plain(self._labels(verdict.series))
+        entity = {name: labels[name] for name in info.entity if labels.get(name)}
+        low, high = _finite_span(verdict)
+        anomaly = Anomaly(
+            id=before.id if before else f"{info.id}/{_digest(labels)}/{int(verdict.onset_s)}",
+            rule=info.id,
+            kind=info.kind,
+            severity=info.severity,
+            tier=verdict.tier,
+            labels=labels,
+            entity=entity,
+            service=_service(entity, labels),
+            onset_s=verdict.onset_s,
+            seen_s=verdict.seen_s,
+            ended_s=verdict.ended_s,
+            detector=self._tag,
+            title=self._title(verdict, entity, labels),
+            score=verdict.score,
+            observed=verdict.observed,
+            expected=verdict.expected if np.isfinite(verdict.expected) else verdict.observed,
+            low=low,
+            high=high,
+            unit=info.unit,
+            samples=verdict.samples,
+            season=self._season(verdict.series),
+            evidence=self._evidence(labels) + (("no data",) if verdict.no_data else ()),
+            recent=self.recent(verdict.series),
+        )
+        if verdict.state == "recovered":
+            self._open.pop(verdict.series, None)
+        else:
+            self._open[verdict.series] = anomaly
+        return anomaly
+
+    def _title(self, verdict: Verdict, entity: Labels, labels: Labels) -> str:
+        """Such as ``error ratio checkout 11.8 %, expected 0-1.2 %``."""
+        unit, name = self.info.unit, " ".join(entity.values())
+        subject = " ".join(part for part in (self.info.title, name) if part) or self.info.id
+        if self._tag == "novel":
+            rest = {k: v for k, v in labels.items() if k not in entity}
+            what = rest.get("template") or ", ".join(f"{k}={v}" for k, v in rest.items())
+            return f"{subject}: {what}" if what else subject
+        value = words.amount(verdict.observed, unit)
+        if self._tag == "absent":
+            return f"{subject}: no data, last value {value}"
+        if self._tag == "threshold":
+            return f"{subject} {value}, {words.limits(verdict.low, verdict.high, unit)}"
+        return f"{subject} {value}, expected {words.span(verdict.low, verdict.high, unit)}"
+
+    def _season(self, series: int) -> str:
+        return self.detector.season(series) if isinstance(self.detector, Seasonal) else "none"
+
+    def _ended_as_unknown(self, anomaly: Anomaly, now: float) -> Anomaly:
+        evidence = (*anomaly.evidence, "no data: the series is gone")
+        return msgspec.structs.replace(anomaly, ended_s=now, evidence=evidence)
+
+    # --- keeping ------------------------------------------------------------------------
+
+    def forget(self, series: Indexes) -> None:
+        """These indexes now mean other series; what was open ends with the next batch."""
+        self.detector.forget(series)
+        self.limit.forget(series)
+        self._recent.forget(series)
+        gone = set(series.tolist()) & self._open.keys()
+        self._orphans += [self._open.pop(index) for index in sorted(gone)]
+
+    def save(self) -> bytes:
+        parts = [part.save() for part in (self.detector, self.limit, self._recent)]
+        return pack("watch", 1, self._tag, parts, self._open, self._orphans)
+
+    def load(self, saved: bytes) -> None:
+        """Raises ValueError on garbage. A rule that has another detector by now starts cold, and
+        what it had open ends with the next batch."""
+        shape = tuple[str, tuple[bytes, bytes, bytes], dict[int, Anomaly], list[Anomaly]]
+        tag, (detector, limit, recent), is_open, orphans = unpack("watch", 1, saved, shape)
+        if tag != self._tag:
+            self._open, self._orphans = {}, [*orphans, *is_open.values()]
+            return
+        self.detector.load(detector)
+        self.limit.load(limit)
+        self._recent.load(recent)
+        self._open, self._orphans = is_open, orphans
+
+
+def _plain(labels: Labels) -> Labels:
+    return {name: value for name, value in labels.items() if name != "__name__"}
+
+
+def _digest(labels: Labels) -> str:
+    return blake2b(repr(sorted(labels.items())).encode(), digest_size=4).hexdigest()
+
+
+def _service(entity: Mapping[str, str], labels: Mapping[str, str]) -> str:
+    """The service that is sick: named by the entity, else by the usual labels."""
+    named = [entity.get("service"), *(labels.get(name) for name in SERVICE_LABELS)]
+    return next((name for name in [*named, *entity.values()] if name), "")
+
+
+def _finite_span(verdict: Verdict) -> tuple[float, float]:
+    """A band that JSON can carry: an open side reaches to 0 or to what was observed."""
+    low = verdict.low if np.isfinite(verdict.low) else min(0.0, verdict.observed, verdict.high)
+    high = verdict.high if np.isfinite(verdict.high) else max(0.0, verdict.observed, low)
+    return low, high

@@ -1,0 +1,55 @@
+"""Numbers and findings in words that people read."""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+_SECONDS: Final = ((3600.0, "h"), (60.0, "min"), (1.0, "s"), (1e-3, "ms"), (1e-6, "µs"))
+_BYTES: Final = ((2.0**40, "TiB"), (2.0**30, "GiB"), (2.0**20, "MiB"), (2.0**10, "KiB"), (1.0, "B"))
+_PERCENT: Final = {"ratio": 0.01, "percent": 1.0}
+
+
+def amount(value: float, unit: str) -> str:
+    """``11.8 %``, ``400 ms``, ``1.2 GiB``, ``1,234``: three digits are enough for a title."""
+    size, name = _scale(value, unit)
+    return f"{_digits(value / size)}{name}"
+
+
+def span(low: float, high: float, unit: str) -> str:
+    """Such as ``0 to 1.2 %`` with a dash: both ends in the unit of the larger one."""
+    size, name = _scale(max(abs(low), abs(high)), unit)
+    ends = [_digits(low / size), _digits(high / size)]
+    return "\N{EN DASH}".join(dict.fromkeys(ends)) + name
+
+
+def limits(low: float, high: float, unit: str) -> str:
+    """``limit 5 %``; an infinite side is none."""
+    finite = [end for end in (low, high) if math.isfinite(end)]
+    if len(finite) == 2:
+        return f"limits {span(low, high, unit)}"
+    return f"limit {amount(finite[0], unit)}" if finite else "no limit"
+
+
+def _scale(value: float, unit: str) -> tuple[float, str]:
+    """The size of the unit that suits this value, and its name with the blank before it."""
+    if unit in _PERCENT:
+        return _PERCENT[unit], " %"
+    sizes = {"seconds": _SECONDS, "bytes": _BYTES}.get(unit)
+    if sizes is None:
+        return 1.0, ""
+    if value == 0:
+        return 1.0, f" {'s' if unit == 'seconds' else 'B'}"
+    size, name = next((one for one in sizes if abs(value) >= 0.9995 * one[0]), sizes[-1])
+    return size, f" {name}"
+
+
+def _digits(number: float) -> str:
+    if not math.isfinite(number):
+        return str(number)
+    rounded = float(f"{number:.3g}")
+    if abs(rounded) >= 1e15 or 0 < abs(rounded) < 1e-4:
+        return f"{rounded:.3g}"
+    if abs(rounded) >= 1000:
+        return f"{rounded:,.0f}"
+    return f"{rounded + 0.0:.4f}".rstrip("0").rstrip(".") if rounded else "0"
