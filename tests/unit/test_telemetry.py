@@ -1,0 +1,49 @@
+"""Gone is one line, back is one line; counters follow the naming rules."""
+
+import json
+import logging
+
+import pytest
+
+from aiopsd.telemetry import JsonLines, Telemetry
+
+
+def test_gone_and_back_are_one_line_each(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "aiopsd")
+    now = [100.0]
+    telemetry = Telemetry(lambda: now[0])
+    telemetry.came("prom")
+    for reason in ("refused", "refused", "timeout"):
+        telemetry.went("prom", reason)
+    assert telemetry.gone == {"prom": (100.0, "timeout")}
+    now[0] = 160.0
+    telemetry.came("prom")
+    telemetry.came("prom")
+    assert [r.getMessage() for r in caplog.records] == [
+        "gone part=prom reason=refused",
+        "back part=prom after=60s",
+    ]
+
+
+def test_exposition_is_text_format_with_escapes() -> None:
+    telemetry = Telemetry(lambda: 0.0)
+    telemetry.count("dropped_lines", 2, 'a"b\\c\nd')
+    telemetry.count("dropped_lines", 3, 'a"b\\c\nd')
+    telemetry.gauges["series"] = lambda: 12
+    text = telemetry.exposition()
+    assert "# TYPE aiopsd_dropped_lines_total counter\n" in text
+    assert 'aiopsd_dropped_lines_total{part="a\\"b\\\\c\\nd"} 5\n' in text
+    assert "aiopsd_series 12\n" in text
+
+
+def test_json_lines_are_one_line_even_with_a_traceback() -> None:
+    try:
+        raise ValueError("two\nlines")
+    except ValueError:
+        record = logging.LogRecord("x", 40, "f", 1, "it %s", ("broke",), None)
+        import sys
+
+        record.exc_info = sys.exc_info()
+    line = JsonLines().format(record)
+    assert "\n" not in line
+    assert json.loads(line)["message"] == "it broke"
