@@ -137,8 +137,12 @@ async def _read(response: aiohttp.ClientResponse, limit: int) -> Answer:
 
 
 def _next(url: URL, location: str) -> URL:
-    target = url.join(URL(location)) if location else url
-    if target.origin() != url.origin():
+    try:
+        target = url.join(URL(location))
+        same = target.origin() == url.origin()
+    except ValueError:
+        raise Unreachable("redirects to what is no address") from None
+    if not same:
         raise Unreachable(
             f"redirects to {redacted(target)}; write that address if it is the right one"
         )
@@ -189,7 +193,7 @@ def checked_url(text: str) -> URL:
     except ValueError:
         raise ValueError("`url` is not an address, such as http://127.0.0.1:9090") from None
     if url.scheme not in ("http", "https") or not url.host:
-        raise ValueError(f"`url: {redacted(url)}` must be like http://host:9090 or https://host")
+        raise ValueError("`url` must be like http://host:9090 or https://host")
     if url.user is not None or url.password is not None:
         raise ValueError("`url` holds a user or password; use `username` and `password_file`")
     return url

@@ -1,7 +1,8 @@
 """``prometheus``: asks each rule's PromQL at its own cadence, and reads again what it missed.
 
 Works with whatever speaks the Prometheus query API: Thanos, Mimir (``tenant``), VictoriaMetrics
-(``delay: 30s``, for it hides its newest half minute).
+(``delay: 5s`` for its buffers; before 1.85.2, which freezes the newest half minute of a range,
+``delay: 30s``).
 """
 
 from __future__ import annotations

@@ -190,7 +190,7 @@ class Follower:
 
     def _well(self, points: int, last_ms: int) -> None:
         self._context.health.back(self._context.name)
-        if points > 1 and last_ms > self._silent_until_ms:
+        if points > 1 and self._done_ms >= self._silent_until_ms:
             self._context.count("reread_ticks", points)
         if "trouble" in self._said:
             self._said.remove("trouble")
@@ -236,6 +236,7 @@ class Follower:
 
     async def _range(self, first_ms: int, last_ms: int) -> list[Batch]:
         every_ms = self._grid.every_ms
+        points = (last_ms - first_ms) // every_ms + 1
         matrix = await self._server.api.range(
             self._query.promql, first_ms / 1000, last_ms / 1000, every_ms / 1000
         )
@@ -243,7 +244,7 @@ class Follower:
         series = self._interned(matrix.labels)[matrix.series]
         tick = np.rint((matrix.times_s * 1000 - first_ms) / every_ms).astype(np.int64)
         order = np.argsort(tick, kind="stable")
-        order = order[series[order] >= 0]
+        order = order[(series[order] >= 0) & (tick[order] >= 0) & (tick[order] < points)]
         if not len(order):
             return []
         ticks, starts = np.unique(tick[order], return_index=True)

@@ -1,0 +1,108 @@
+"""A house that remembers what its sources did: what they read, counted, and who was gone."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from aiopsd.contracts import Clock, Handler, Health, Query, Source, SourceContext
+from aiopsd.model import Batch, Labels, Position, Reading
+from aiopsd.series import SeriesTable
+
+DEADLINE_SECS = 60.0
+
+
+@dataclass
+class Witness:
+    """``edges`` holds each change of health once, as the daemon logs it."""
+
+    clock: Clock = time.time
+    base: Path = Path()
+    queries: Sequence[Query] = ()
+    history_secs: float = 0.0
+    table: SeriesTable = field(default_factory=SeriesTable)
+    counts: Counter[str] = field(default_factory=Counter)
+    edges: list[tuple[str, str]] = field(default_factory=list)  # ("gone" | "back", part)
+    reasons: dict[str, str] = field(default_factory=dict)  # the newest, of every part that was gone
+    routes: dict[str, Handler] = field(default_factory=dict)
+
+    def context(self, name: str = "src") -> SourceContext:
+        return SourceContext(
+            name=name,
+            table=self.table,
+            clock=self.clock,
+            health=Health(self._gone, self._back),
+            count=self._count,
+            queries=self.queries,
+            history_secs=self.history_secs,
+            base=self.base,
+            routes=self.routes,
+        )
+
+    def is_gone(self, part: str) -> bool:
+        return ("gone", part) in self.edges and self.edges.count(("gone", part)) > self.edges.count(
+            ("back", part)
+        )
+
+    def _gone(self, part: str, reason: str) -> None:
+        if not self.is_gone(part):
+            self.edges.append(("gone", part))
+        self.reasons[part] = reason
+
+    def _back(self, part: str) -> None:
+        if self.is_gone(part):
+            self.edges.append(("back", part))
+
+    def _count(self, what: str, amount: float) -> None:
+        self.counts[what] += int(amount)
+
+    def named(self, batch: Batch) -> list[tuple[Labels, float]]:
+        """Labels and value of each sample."""
+        values = batch.values.tolist()
+        return [
+            (self.table.labels(int(index)), value)
+            for index, value in zip(batch.series, values, strict=True)
+        ]
+
+
+@dataclass
+class Readings:
+    """What a source has yielded so far."""
+
+    all: list[Reading] = field(default_factory=list)
+    failed: asyncio.Task[None] | None = None
+
+    def batches(self, rule: str | None = None) -> list[Batch]:
+        items = [item for reading in self.all for item in reading.items]
+        return [b for b in items if isinstance(b, Batch) and rule in (None, b.rule)]
+
+    async def until(self, condition: Callable[[], object]) -> None:
+        """TimeoutError when it never becomes true; the source's own exception if it ended."""
+        async with asyncio.timeout(DEADLINE_SECS):
+            while not condition():
+                if self.failed is not None and self.failed.done():
+                    self.failed.result()
+                await asyncio.sleep(0.005)
+
+
+@asynccontextmanager
+async def read(source: Source, resume: Position | None = None) -> AsyncIterator[Readings]:
+    """Runs the source for the length of the block, as the pipeline would."""
+    readings = Readings()
+
+    async def collect() -> None:
+        async with aclosing(source.stream(resume)) as stream:  # type: ignore[type-var]
+            async for reading in stream:
+                readings.all.append(reading)
+
+    readings.failed = asyncio.create_task(collect())
+    try:
+        yield readings
+    finally:
+        readings.failed.cancel()
+        await asyncio.gather(readings.failed, return_exceptions=True)
