@@ -48,7 +48,8 @@ class Manager:
     def systemctl(self, *arguments: str) -> str:
         done = self.run("systemctl", "--no-pager", *arguments)
         if done.returncode != 0:
-            raise AssertionError(f"systemctl {' '.join(arguments)}: {done.stderr}{self.journal()}")
+            said = self.journal()[-4000:]
+            raise AssertionError(f"systemctl {' '.join(arguments)}: {done.stderr}{said}")
         return done.stdout
 
     def show(self, unit: str, name: str) -> str:
@@ -60,16 +61,17 @@ class Manager:
         if not poll(lambda: self.show(unit, name) == value, limit_secs):
             raise AssertionError(
                 f"{unit}: {name} is {self.show(unit, name)}, not {value}, "
-                f"after {limit_secs:g} s\n{self.journal()}"
+                f"after {limit_secs:g} s\n{self.journal()[-4000:]}"
             )
 
     def kill(self, unit: str, number: signal.Signals) -> None:
         """Send a signal to the main process of a unit."""
         self.systemctl("kill", "--kill-whom=main", f"--signal={number.name}", unit)
 
-    def journal(self, unit: str | None = None) -> str:
-        chosen = [f"--unit={unit}"] if unit else []
-        return self.run("journalctl", "--no-pager", "--output=short-precise", *chosen).stdout
+    def journal(self, unit: str = "*", since: float = 0.0) -> str:
+        """What was logged since a moment (epoch seconds), by a unit and about it."""
+        chosen = [f"--unit={unit}", f"--since=@{since:f}", "--output=short-precise"]
+        return self.run("journalctl", "--no-pager", *chosen).stdout
 
 
 def poll(condition: Callable[[], bool], limit_secs: float) -> bool:
