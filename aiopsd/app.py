@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from aiohttp import web
+from msgspec.structs import replace
 
 from aiopsd import notify_socket
 from aiopsd.config import Config, RuleSettings, inspect, load
@@ -240,10 +241,18 @@ class House:
         # What was journalled but not yet grouped when the daemon died joins now.
         left_over = await self.store.current(Anomaly)
         await self.pipeline.findings.put(Findings(anomalies=list(left_over)))
+        await self._end(self.detection.adopt(left_over), now_s)
         for event in (*state.incidents.values(), *state.runs.values()):
             for outbox in self.pipeline.outboxes.values():
                 outbox.put(event)
         self._gauges()
+
+    async def _end(self, strangers: list[Anomaly], now_s: float) -> None:
+        """Anomalies of rules that are no more have nobody who could end them."""
+        ended = [replace(a, ended_s=now_s, evidence=(*a.evidence, "its rule is gone"))
+                 for a in strangers if a.detector != "alertmanager"]  # fmt: skip
+        await self.store.append(*ended)
+        await self.pipeline.findings.put(Findings(anomalies=ended))
 
     async def _load_checkpoint(self) -> None:
         parts = await self.store.load_checkpoint()

@@ -78,10 +78,9 @@ class Limit:
         here = self._rows.find(scores.series[ok])
         self._rows["heard"][here[here >= 0]] = heard
         recovered, silent = self._fine(fine, now), self._silent(heard)
-        told = [] if scores.history else self._news(now)
-        for ended, no_data in ((recovered, False), (silent, True)):
-            told += self._end(ended, no_data=no_data, quiet=scores.history, now=now)
-        return told
+        told = self._end(recovered, no_data=False, quiet=scores.history, now=now)
+        told += self._end(silent, no_data=True, quiet=scores.history, now=now)
+        return told if scores.history else told + self._news(now)
 
     def _over(self, scores: Scores, over: Flags, now: float) -> None:
         """A row begins with the first sample over the limit."""
@@ -170,6 +169,14 @@ class Limit:
             samples=int(rows["samples"][row]),
             no_data=no_data,
         )
+
+    def adopt(self, series: int, onset_s: float, seen_s: float, *, certain: bool) -> None:
+        """What the journal says is open, though the last checkpoint does not know it yet."""
+        rows, at = self._rows, self._rows.of(np.array([series], np.int32))
+        rows["onset"][at] = rows["over_since"][at] = onset_s
+        rows["seen"][at] = rows["told"][at] = seen_s
+        rows["heard"][at] = self._heard.now
+        rows["certain"][at] = rows["told_certain"][at] = certain
 
     def forget(self, series: Indexes) -> None:
         self._rows.forget(series)

@@ -154,6 +154,12 @@ class Watch:
         evidence = (*anomaly.evidence, "no data: the series is gone")
         return msgspec.structs.replace(anomaly, ended_s=now, evidence=evidence)
 
+    def adopt(self, series: int, anomaly: Anomaly) -> None:
+        """The journal is newer than the checkpoint: this anomaly is open, and must be ended."""
+        self._open[series] = anomaly
+        certain = anomaly.tier == "certain"
+        self.limit.adopt(series, anomaly.onset_s, anomaly.seen_s, certain=certain)
+
     # --- keeping ------------------------------------------------------------------------
 
     def forget(self, series: Indexes) -> None:

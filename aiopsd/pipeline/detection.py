@@ -6,7 +6,7 @@ Pure but for a lock: the stage calls it in a thread, where numpy runs beside the
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
@@ -106,6 +106,19 @@ class Detection:
         new = batch.series[~self._shown[batch.series]]
         self._shown[new] = True
         found.labels += [self.table.labels(int(i)) for i in new]
+
+    def adopt(self, anomalies: Iterable[Anomaly]) -> list[Anomaly]:
+        """Open anomalies of the journal; the ones that no rule of today can end are returned."""
+        with self._lock:
+            strangers = []
+            for anomaly in anomalies:
+                watch = self.watches.get(anomaly.rule)
+                index = self.table.intern(anomaly.rule, anomaly.labels) if watch else -1
+                if watch is not None and index >= 0:
+                    watch.adopt(index, anomaly)
+                else:
+                    strangers.append(anomaly)
+            return strangers
 
     def latest(self, rule: str, where: Labels, since_s: float) -> list[tuple[Labels, float]]:
         with self._lock:

@@ -1,0 +1,1 @@
+"""A real daemon as a process, against parts that the test breaks."""
