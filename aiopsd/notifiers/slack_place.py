@@ -31,7 +31,8 @@ T = TypeVar("T")
 ROOT, STORY = "aiopsd_incident", "aiopsd_story"  # event types of our metadata
 TOO_MUCH = {"invalid_blocks", "invalid_blocks_format", "msg_blocks_too_long", "msg_too_long"}
 GONE = {"cant_update_message", "edit_window_closed", "message_not_found"}
-QUIET = {"unfurl_links": False, "unfurl_media": False}
+PLAIN = {"parse": "none"}  # no links or mentions made of bare words; an edit would make them
+QUIET = {"unfurl_links": False, "unfurl_media": False, **PLAIN}
 MARKS = 400  # told lines that the delivery remembers; an incident keeps 200 moments
 LOOK_BACK_SECS = 3600.0  # their clock and ours differ
 POST_CHARS, LINE_CHARS = 3000, 600
@@ -93,7 +94,9 @@ class Place:
         channel, ts = self._ref["channel"], self._ref["ts"]
         metadata = {"event_type": ROOT, "event_payload": {"id": self._incident}}
         try:
-            await self._sized(message, partial(self._api.update, channel, ts, metadata=metadata))
+            await self._sized(
+                message, partial(self._api.update, channel, ts, metadata=metadata, **PLAIN)
+            )
         except SlackSaysNo as no:
             if no.code not in GONE:
                 raise
@@ -172,7 +175,6 @@ class Place:
             self._ref["channel"],
             thread_ts=self._ref["ts"],
             text="\n".join(map(_said, lines)),
-            parse="none",
             metadata={
                 "event_type": STORY,
                 "event_payload": {"id": self._incident, "told": told},

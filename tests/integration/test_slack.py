@@ -372,13 +372,17 @@ async def test_a_deleted_message_is_replaced(slack: LoopbackSlack, house: House)
     assert only_root(slack).ts == root.ts
 
 
+@pytest.mark.parametrize("done", [True, False])
 async def test_a_message_that_may_not_be_edited_is_not_found_again(
-    slack: LoopbackSlack, house: House
+    slack: LoopbackSlack, house: House, done: bool
 ) -> None:
     notifier = build(slack, house)
     await notifier.notify(stories.opened())
     slack.refuse_next("edit_window_closed", on=UPDATE)
-    slack.lose_answer_next(on=POST)
+    if done:
+        slack.lose_answer_next(on=POST)
+    else:
+        slack.fail_next(503, on=POST)
     with pytest.raises(Unreachable):
         await notifier.notify(stories.ranked())
     await notifier.notify(stories.ranked())

@@ -42,6 +42,8 @@ def header(incident: Incident, *runs: Run) -> str:
 
 def assert_fits(message: Message) -> None:
     assert problems(message.blocks, files=()) == []
+    told = json.dumps(message.blocks)
+    assert told.count('"mrkdwn"') == told.count('"verbatim": true'), "bare words make no links"
     assert len(message.blocks) <= 9
     assert total_chars(message.blocks) <= 11_000
     assert 0 < len(message.text) <= TEXT_LIMIT
