@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping
 from typing import Any, TypeVar
 
 from aiopsd.channel import Channel
@@ -16,7 +16,7 @@ Put = Callable[[T], Awaitable[None]]
 
 async def merged(
     workers: Mapping[str, Callable[[Put[T]], Coroutine[Any, Any, None]]], *, capacity: int = 4
-) -> AsyncIterator[T]:
+) -> AsyncGenerator[T, None]:
     """What the workers put, until all have returned. Leaving the stream ends them.
 
     A worker that raises ends the stream with its exception (in an ExceptionGroup), after what was
