@@ -21,12 +21,14 @@ from aiopsd.rows import At, Column, Rows, pack, unpack
 from aiopsd.settings import Settings
 
 WARM: Final = 20  # samples before the first judgement
-YOUNG: Final = 60.0  # a surprise counts half at 30 samples, 90 % at 270: young tails are guesses
+YOUNG, YOUNG_CERTAIN = 20.0, 60.0  # a surprise counts half at so many samples: guesses as yet
+LEAD: Final = 8  # deviations teach so many samples later, if nothing strange came of them
 EDGE, CERTAIN = 3.0, 7.0  # surprise, in decades, of the band's edge and of certainty
 CERTAIN_FLOORS: Final = 3.0  # certain is at least this many floors away from expected
 RELATIVE_FLOOR: Final = 0.02  # of the level, where no floor is given
 UNSURE: Final = 0.1  # how much a sample inside the band teaches while a stretch lasts
 REACH: Final = 2.0  # steps times sqrt(samples): how far a wandering series goes unseen
+GROWN: Final = 256  # samples; a younger series may turn out to be one that wanders
 HUGE: Final = 1e150  # squares still fit; anything larger is no measurement
 SENSITIVITY: Final = {"low": 1.5, "normal": 1.0, "high": 0.7}
 CHOOSE_SAMPLES: Final = 16  # how often slow or fast is asked anew
@@ -51,10 +53,11 @@ class BandSettings(Settings, frozen=True, kw_only=True, tag="band"):
 
 
 _COLUMNS: Final = {
-    "n": Column(),  # samples learned or judged
+    "n": Column(),  # samples learned
     "origin": Column(),  # the first value: what is kept as float32 is relative to it
     "warm": Column(0.0, np.float32, WARM),
     "last": Column(),
+    "lead": Column(np.nan, np.float32, LEAD),  # deviations that did not teach yet
     "least": Column(np.inf),  # smallest value so far
     "grain": Column(np.inf),  # smallest step between two values so far
     "whole": Column(1.0, np.bool_),  # only whole numbers so far
@@ -88,7 +91,7 @@ class Band:
             self._warm_up(at, x, ok & ~known)
             self._learn(at, x, step, base, known & ~out, ok & ~known)
             self._remember(at, x, out, known & ~out, away, floor, now)
-            rows["n"][at] += ok
+            rows["n"][at] += ok & ~out
         return scores
 
     # --- before the judgement -----------------------------------------------------------
@@ -131,15 +134,18 @@ class Band:
         """Scores, how far away each sample is, and the floor that this was held against."""
         rows, n = self._rows, self._rows["n"][at]
         floor, least, young = self._floor(at, expected), rows["least"][at], 1 + YOUNG / (n + 1)
-        wanders = rows["wanders"][at] & ~rows["seasonal"][at]
-        reach = wanders * REACH * rows["step"][at] * np.sqrt(rows["run"][at])
+        mature = 1 + YOUNG_CERTAIN / (n + 1)
+        walk = REACH * rows["step"][at] * np.sqrt(rows["run"][at])
+        reach = walk * (rows["wanders"][at] & ~rows["seasonal"][at])
         away = np.maximum(self._away(x - expected) - reach, 0.0)
         u, excess = rows["u"][at], self._excess(at)
-        rare = tail.surprise(away, u, excess) / young
+        rare = tail.surprise(away, u, excess)
         edge, known = EDGE * self._weight, ok & (n >= WARM)
-        score = known * np.minimum(rare / (rare + edge), away / (away + floor))
+        score = known * np.minimum(rare / (rare + edge * young), away / (away + floor))
         width = reach + np.maximum(tail.deviation(edge * young, u, excess), floor)
-        certain = (rare >= CERTAIN * self._weight) & (away >= CERTAIN_FLOORS * floor)
+        jump = away - (walk - reach) * (n < GROWN)
+        surely = tail.surprise(np.maximum(jump, 0.0), u, excess) >= CERTAIN * self._weight * mature
+        certain = surely & (jump >= CERTAIN_FLOORS * floor)
         scores = Scores(
             rule=batch.rule,
             time_s=batch.time_s,
@@ -206,9 +212,15 @@ class Band:
     def _remember(
         self, at: At, x: Floats, out: Flags, calm: Flags, away: Floats, floor: Floats, now: float
     ) -> None:
-        """Deviations teach the tail: each calm one, and the peak of a stretch that passed."""
+        """Deviations teach the tail: calm ones that led to nothing, and the peak of a stretch
+        that passed."""
         rows, age = self._rows, self._rows["n"][at] - WARM
-        tail.learn(rows, at[calm], away[calm], floor[calm], age[calm])
+        place = rows["n"][at].astype(np.intp) % LEAD
+        due = rows["lead"][at, place].astype(np.float64)
+        rows["lead"][at, place] = np.where(calm, away, np.nan)
+        rows["lead"][at[out]] = np.nan
+        learned = calm & np.isfinite(due)
+        tail.learn(rows, at[learned], due[learned], floor[learned], age[learned])
         touched = out | (calm & (rows["run"][at] > 0))
         if touched.any():
             at, floor, age = at[touched], floor[touched], age[touched]

@@ -18,6 +18,7 @@ WANDERS, RESTS = (
     0.6,
     1.0,
 )  # fast error against slow: on below, off above (equal: a change costs nothing)
+SMOOTH: Final = 1.0  # steps against spread, where errors are not known yet; white noise has 1.4
 
 COLUMNS: Final = {
     "level": Column(),
@@ -40,7 +41,7 @@ def begin(rows: Rows, at: At, kept: Floats) -> Floats:
     rows["level"][at], rows["fast"][at] = middle, fast
     rows["miss"][at], rows["fast_miss"][at] = np.abs(away).mean(1), np.abs(wandered).mean(1)
     rows["step"][at] = np.abs(np.diff(kept, axis=1)).mean(1)
-    rows["wanders"][at] = wanders = rows["fast_miss"][at] < WANDERS * rows["miss"][at]
+    rows["wanders"][at] = wanders = rows["step"][at] < SMOOTH * rows["miss"][at]
     return np.where(wanders[:, None], wandered, away)
 
 
@@ -75,4 +76,3 @@ def move(rows: Rows, at: At, level: Floats, miss: Floats) -> None:
     """A new level was accepted."""
     rows["level"][at] = rows["fast"][at] = level
     rows["miss"][at] = rows["fast_miss"][at] = miss
-    rows["wanders"][at] = False
