@@ -2,7 +2,7 @@
 
 ``python -m aiopsd.demo.release --shop DIR set payments --version v1.42`` works from any process;
 it flips the release, restarts the service and waits until the new version answers. Prints the
-state as JSON; exits 0, or 1 with the reason on stderr.
+state as JSON; exits 0, or 1 with the reason on stderr. ``is`` only answers: 0 yes, 1 no.
 """
 
 from __future__ import annotations
@@ -75,6 +75,12 @@ def deploy(shop: Path, service: str, version: str, wait_secs: float = WAIT_SECS)
     raise Unreachable(f"{service} {version} did not come up within {wait_secs:g} s: {seen}")
 
 
+def runs(shop: Path, service: str, version: str) -> bool:
+    """Whether that version is deployed and answers."""
+    health = ask(port_of(shop, service))
+    return bool(health and health.version == version == show(shop, service)["version"])
+
+
 def rollback(shop: Path, service: str, to: str | None = None) -> None:
     """Deploys ``to``, or the version before the current one (so twice is back and forth)."""
     if to is None:
@@ -137,14 +143,17 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--shop", required=True, type=Path, metavar="DIR")
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("show").add_argument("service")
-    setting = commands.add_parser("set")
-    setting.add_argument("service")
-    setting.add_argument("--version", required=True)
+    for name in ("set", "is"):
+        one = commands.add_parser(name)
+        one.add_argument("service")
+        one.add_argument("--version", required=True)
     back = commands.add_parser("rollback")
     back.add_argument("service")
     back.add_argument("--to", metavar="VERSION")
     options = parser.parse_args(argv)
     try:
+        if options.command == "is":
+            sys.exit(not runs(options.shop, options.service, options.version))
         if options.command == "set":
             deploy(options.shop, options.service, options.version)
         elif options.command == "rollback":

@@ -242,7 +242,7 @@ async def _answers(url: str, name: str, log: Path) -> None:
                     if answer.status == 200:
                         return
             await asyncio.sleep(0.1)
-    said = log.read_text(errors="replace")[-2000:]
+    said = (await asyncio.to_thread(log.read_text, errors="replace"))[-2000:]
     raise Unreachable(f"{name} did not get ready within {READY_SECS:.0f} s:\n{said}")
 
 

@@ -59,11 +59,14 @@ class Daemon:
         if self.process.returncode is None:
             self.process.kill()
         await self.process.wait()
+        self.process = None
 
     async def stop(self) -> int:
         assert self.process is not None
         self.signal(signal.SIGTERM)
-        return await asyncio.wait_for(self.process.wait(), PATIENCE_SECS)
+        code = await asyncio.wait_for(self.process.wait(), PATIENCE_SECS)
+        self.process = None
+        return code
 
     def signal(self, number: int) -> None:
         assert self.process is not None

@@ -7,7 +7,7 @@ and the message would be lost (a thread that isn't there), the workspace is stri
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from .blocks import MAX_TOTAL_CHARS, problems, total_chars
@@ -49,6 +49,7 @@ class Workspace:
             "chat.update": self.update,
             "chat.postEphemeral": self.post_ephemeral,
             "conversations.history": self.history,
+            "conversations.replies": self.replies,
             "conversations.list": self.list_channels,
             "files.getUploadURLExternal": self.announce_upload,
             "files.completeUploadExternal": self.complete_upload,
@@ -99,14 +100,22 @@ class Workspace:
             and (message.thread_ts is None or message.broadcast)
             and _in_range(message.ts, args)
         ]
-        limit = int(args.get("limit") or HISTORY_PAGE)
-        page, rest = found[:limit], found[limit:]
-        metadata = _flag(args, "include_all_metadata")
-        return {
-            "messages": [message.shown(metadata) for message in page],
-            "has_more": bool(rest),
-            "response_metadata": {"next_cursor": page[-1].ts if rest else ""},
-        }
+        return _paged(found, args)
+
+    def replies(self, args: Args) -> Args:
+        """A root and its thread, oldest first, in pages."""
+        channel, ts = self._by_id(given(args, "channel")), given(args, "ts")
+        found = [
+            message
+            for message in self.messages
+            if message.channel == channel.id
+            and ts in (message.ts, message.thread_ts)
+            and _in_range(message.ts, {**args, "cursor": ""})  # newer ones follow, here
+            and message.ts > str(args.get("cursor") or "")
+        ]
+        if not found and not any(message.ts == ts for message in self.messages):
+            raise SlackRefusal("thread_not_found")
+        return _paged(found, args)
 
     def list_channels(self, _args: Args) -> Args:
         channels = [
@@ -235,6 +244,17 @@ def _metadata(args: Args) -> Args | None:
 
 def _flag(args: Args, name: str) -> bool:
     return str(args.get(name, "")).lower() in ("1", "true")
+
+
+def _paged(found: Sequence[Message], args: Args) -> Args:
+    limit = int(args.get("limit") or HISTORY_PAGE)
+    page, rest = found[:limit], found[limit:]
+    metadata = _flag(args, "include_all_metadata")
+    return {
+        "messages": [message.shown(metadata) for message in page],
+        "has_more": bool(rest),
+        "response_metadata": {"next_cursor": page[-1].ts if rest else ""},
+    }
 
 
 def _in_range(ts: str, args: Args) -> bool:
