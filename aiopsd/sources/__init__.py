@@ -5,7 +5,10 @@ from __future__ import annotations
 from typing import TypeAlias
 
 from aiopsd.sources.alertmanager import AlertmanagerSettings
+from aiopsd.sources.loki import LokiSettings
 from aiopsd.sources.prometheus import PrometheusSettings
 from aiopsd.sources.scrape import ScrapeSettings
 
-SourceSettings: TypeAlias = AlertmanagerSettings | PrometheusSettings | ScrapeSettings
+SourceSettings: TypeAlias = (
+    AlertmanagerSettings | LokiSettings | PrometheusSettings | ScrapeSettings
+)
