@@ -1,6 +1,6 @@
-"""Raw samples to a rule's series, where there is no PromQL: ``select/as/by/over``."""
+"""Raw series to a rule's series, for rules without PromQL: select, rate, quantile, group, ratio."""
 
 from aiopsd.transforms.selection import Agg, As, Selection, compile_selection
-from aiopsd.transforms.streams import Transforms
+from aiopsd.transforms.transforms import Transforms
 
 __all__ = ["Agg", "As", "Selection", "Transforms", "compile_selection"]

@@ -1,47 +1,43 @@
-"""Quantiles of classic histograms, as Prometheus computes them.
+"""Quantiles of classic histograms, by Prometheus' rule.
 
-Source: histogram_quantile in prometheus.io/docs/prometheus/latest/querying/functions: linear
-interpolation within the bucket, zero as the lowest bound when the first one is positive, the
-second highest bound when the quantile falls into +Inf.
+https://prometheus.io/docs/prometheus/latest/querying/functions/#histogram_quantile : linear
+inside a bucket; the lowest begins at 0 when its bound is positive; in the +Inf bucket the answer
+is the second highest bound; without a +Inf bucket, or without observations, there is none.
 """
 
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from aiopsd.model import Floats
 
 
-def quantile(
-    q: float, group: NDArray[np.intp], bound: Floats, count: Floats, groups: int
-) -> Floats:
-    """Shape [groups]. ``group, bound, count``: one entry a cumulative bucket, in any order.
+def quantiles(q: float, bounds: Floats, counts: Floats) -> Floats:
+    """One quantile a row, NaN for none.
 
-    Buckets of the same bound are added up. NaN for a group without observations or +Inf.
+    ``bounds``: ascending upper bounds ``[b]``; ``counts``: cumulative counts ``[n, b]``, NaN
+    where a histogram has no such bucket.
     """
-    result = np.full(groups, np.nan)
-    order = np.lexsort((bound, group))
-    group, bound, count = group[order], bound[order], count[order]
-    edges = np.searchsorted(group, np.arange(groups + 1))
-    for number in range(groups):
-        inside = slice(edges[number], edges[number + 1])
-        bounds, place = np.unique(bound[inside], return_inverse=True)
-        # Rounding of window edges can make a cumulative count dip: it never may.
-        counts = np.maximum.accumulate(np.bincount(place, count[inside])) if len(bounds) else bounds
-        result[number] = _one(q, bounds, counts)
-    return result
-
-
-def _one(q: float, bounds: Floats, counts: Floats) -> float:
-    if len(bounds) < 2 or not np.isposinf(bounds[-1]) or not counts[-1] > 0:
-        return np.nan
-    rank = q * counts[-1]
-    at = int(np.searchsorted(counts, rank, side="left"))
-    if at >= len(bounds) - 1:
-        return float(bounds[-2])
-    if at == 0 and bounds[0] <= 0:
-        return float(bounds[0])
-    low, below = (float(bounds[at - 1]), float(counts[at - 1])) if at else (0.0, 0.0)
-    share = (rank - below) / (float(counts[at]) - below)
-    return low + (float(bounds[at]) - low) * float(share)
+    n, width = counts.shape
+    if width < 2 or not np.isposinf(bounds[-1]):
+        return np.full(n, np.nan)
+    there = ~np.isnan(counts)
+    rising = np.maximum.accumulate(np.where(there, counts, -np.inf), axis=1)
+    below = np.maximum.accumulate(np.where(there, bounds, -np.inf), axis=1)
+    lower = np.concatenate((np.full((n, 1), -np.inf), below[:, :-1]), axis=1)
+    before = np.concatenate((np.full((n, 1), -np.inf), rising[:, :-1]), axis=1)
+    total = rising[:, -1]
+    rank = q * total
+    hit = np.argmax(there & (rising >= rank[:, None]), axis=1)
+    row = np.arange(n)
+    first = np.isneginf(lower[row, hit])
+    upper = bounds[hit]
+    start = np.where(first, 0.0, lower[row, hit])
+    counted = np.where(first, 0.0, before[row, hit])
+    inside = rising[row, hit] - counted
+    with np.errstate(invalid="ignore", divide="ignore"):
+        found = start + (upper - start) * (rank - counted) / inside
+    found = np.where(first & (upper <= 0), upper, found)
+    found = np.where(np.isposinf(upper), lower[row, hit], found)
+    several = there.sum(axis=1) >= 2
+    return np.where(there[:, -1] & several & (total > 0), found, np.nan)

@@ -1,73 +1,121 @@
-"""One rule's ``select/as/by/over``, compiled: which raw series belong, and to which group."""
+"""What a rule takes from raw series, compiled: which series play which part, in which group."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 from aiopsd.model import Labels
 from aiopsd.transforms.selector import Selector, parse_selector
 
 As = Literal["value", "rate", "delta", "changes", "mean", "p50", "p90", "p95", "p99"]
 Agg = Literal["sum", "max", "min", "mean"]
-Role = Literal["part", "whole"]
-"""``whole`` members are the denominator: of ``over``, or the counts under a mean."""
 
-QUANTILES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99}
+QUANTILES: Final = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99}
+NUMERATOR, DENOMINATOR = 0, 1  # the sides of a ratio; what is none has a numerator only
+
+
+@dataclass(frozen=True)
+class Part:
+    """What one raw series is to one selection."""
+
+    side: int
+    group: Labels
+    bound: float = 0.0  # a bucket's upper bound
 
 
 @dataclass(frozen=True)
 class Selection:
-    """What a rule takes from the stream."""
+    """See ``compile_selection``."""
 
-    select: Selector
+    text: str  # canonical: state learned under another text is another thing
     as_: As
-    by: tuple[str, ...]
-    over: Selector | None
-    window_secs: float
     agg: Agg
+    window_secs: float
+    by: tuple[str, ...]
+    selector: Selector
+    over: Selector | None
 
     @property
-    def windowed(self) -> bool:
-        return self.as_ != "value"
+    def sides(self) -> int:
+        return 2 if self.over is not None or self.as_ == "mean" else 1
 
-    def role(self, labels: Labels) -> tuple[Role, ...]:
-        """How this series takes part; it may be both part and whole, or nothing."""
+    @property
+    def quantile(self) -> float | None:
+        return QUANTILES.get(self.as_)
+
+    def interested(self, name: str) -> bool:
+        """May series of this name play a part? A histogram may be named with or without its
+        suffix."""
+        if self.quantile is not None or self.as_ == "mean":
+            ends = ("_bucket",) if self.quantile is not None else ("_sum", "_count")
+            named = self.selector.names(name) or self.selector.names(_base(name))
+            return named and name.endswith(ends)
+        return self.selector.names(name) or (self.over is not None and self.over.names(name))
+
+    def parts(self, labels: Mapping[str, str]) -> list[Part]:
+        """The parts that a series plays: none, one, or both sides of a ratio."""
+        name = labels.get("__name__", "")
+        if not self.interested(name):
+            return []
+        group = self._group(labels)
+        if self.quantile is not None:
+            bound = _bound(labels)
+            fits = bound is not None and self.selector.suits(labels)
+            return [Part(NUMERATOR, group, bound)] if fits and bound is not None else []
         if self.as_ == "mean":
-            name, base = labels.get("__name__", ""), self.select.name
-            inside = self.select.matches(labels | {"__name__": base})
-            roles: dict[str, tuple[Role, ...]] = {
-                f"{base}_sum": ("part",),
-                f"{base}_count": ("whole",),
-            }
-            return roles.get(name, ()) if inside else ()
-        part: tuple[Role, ...] = ("part",) if self.select.matches(labels) else ()
-        whole = self.over is not None and self.over.matches(labels)
-        return (*part, "whole") if whole else part
+            side = NUMERATOR if name.endswith("_sum") else DENOMINATOR
+            return [Part(side, group)] if self.selector.suits(labels) else []
+        return [
+            Part(side, group)
+            for side, selector in ((NUMERATOR, self.selector), (DENOMINATOR, self.over))
+            if selector is not None and selector.matches(labels)
+        ]
 
-    def group(self, labels: Labels) -> Labels:
-        """The labels of the rule's own series that this raw series belongs to."""
+    def _group(self, labels: Mapping[str, str]) -> Labels:
         if self.by:
             return {name: labels[name] for name in self.by if labels.get(name)}
-        hidden = ("__name__", "le") if self.as_ in QUANTILES else ("__name__",)
+        hidden = {"__name__", "le"} if self.quantile is not None else {"__name__"}
         return {name: value for name, value in labels.items() if name not in hidden}
 
 
 def compile_selection(
-    select: str, as_: As, by: tuple[str, ...], over: str | None, window_secs: float, agg: Agg
+    select: str,
+    as_: As = "value",
+    by: tuple[str, ...] = (),
+    over: str | None = None,
+    window_secs: float = 60.0,
+    agg: Agg = "sum",
 ) -> Selection:
-    """Raises ValueError with what is wrong and where."""
-    found = _parsed("select", select)
-    if as_ in QUANTILES and not found.name.endswith("_bucket"):
-        raise ValueError(f"`as: {as_}` needs a histogram's `..._bucket` series in `select`")
-    if as_ == "mean" and (not found.name or found.name.endswith(("_sum", "_count", "_bucket"))):
-        raise ValueError("`as: mean` takes the histogram's or summary's own name, without _sum")
-    if over is not None and (as_ in QUANTILES or as_ in ("mean", "changes")):
-        raise ValueError(f"`over` makes a ratio of rates, deltas or values, not of `{as_}`")
+    """``as_`` of the series that ``select`` names, aggregated by the labels ``by``.
+
+    - value: the newest; rate: increase per second; delta: increase; changes: how often the value
+      changed; pNN: quantile of the increases of a classic histogram; mean: increase of ``_sum``
+      over increase of ``_count``. All but value look back ``window_secs``.
+    - ``by`` empty keeps every series, with all its labels but the name.
+    - ``over`` makes a ratio of the same transform: a numerator that is missing is 0 while the
+      denominator lives; a denominator that is 0 or missing gives no sample.
+
+    Raises ValueError with a sentence.
+    """
     if window_secs <= 0:
-        raise ValueError("`window` must be longer than nothing")
-    whole = _parsed("over", over) if over is not None else None
-    return Selection(found, as_, by, whole, window_secs, agg)
+        raise ValueError("`window` must be more than 0")
+    if over is not None and as_ in ("mean", *QUANTILES):
+        raise ValueError(f"`over` makes no sense with `as: {as_}`: that is no sum")
+    if agg != "sum" and as_ in ("mean", *QUANTILES):
+        raise ValueError(f"`agg: {agg}` makes no sense with `as: {as_}`: buckets are summed")
+    text = repr((select, as_, by, over, window_secs, agg))
+    return Selection(
+        text=text,
+        as_=as_,
+        agg=agg,
+        window_secs=window_secs,
+        by=tuple(by),
+        selector=_parsed("select", select),
+        over=None if over is None else _parsed("over", over),
+    )
 
 
 def _parsed(key: str, text: str) -> Selector:
@@ -75,3 +123,18 @@ def _parsed(key: str, text: str) -> Selector:
         return parse_selector(text)
     except ValueError as error:
         raise ValueError(f"`{key}`, {error}") from None
+
+
+def _base(name: str) -> str:
+    for end in ("_bucket", "_sum", "_count"):
+        if name.endswith(end):
+            return name.removesuffix(end)
+    return name
+
+
+def _bound(labels: Mapping[str, str]) -> float | None:
+    try:
+        bound = float(labels.get("le", ""))
+    except ValueError:
+        return None
+    return None if math.isnan(bound) else bound
