@@ -7,7 +7,7 @@ set -euo pipefail
 # On a hybrid host this hierarchy has no controllers: processes are still tracked, which is enough.
 unified=/sys/fs/cgroup
 [ ! -d $unified/unified ] || unified=$unified/unified
-mkdir "$unified/aiopsd-test-$$"
+mkdir -p "$unified/aiopsd-test-$$"
 echo $$ >"$unified/aiopsd-test-$$/cgroup.procs"
 
 exec setpriv --pdeathsig KILL \
