@@ -369,6 +369,7 @@ class House:
             return GateHouse(
                 ceiling=automation.ceiling,
                 warm_s=warm_s,
+                settle_secs=float(automation.settle),
                 blind=self.ready(),
                 opened_lately=len(lately),
                 storm_incidents=automation.storm_incidents,

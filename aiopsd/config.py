@@ -90,6 +90,7 @@ class AutomationSettings(Settings, frozen=True, kw_only=True):
     mode: Literal["off", "observe", "auto"] = "observe"
     runs_per_hour: int = 20
     at_once: int = 4
+    settle: Duration = Duration(10)  # so long the first suspect must have been the same
     storm_incidents: int = 10  # opened within five minutes: every playbook only observes
 
     def __post_init__(self) -> None:

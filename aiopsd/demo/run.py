@@ -173,7 +173,7 @@ def _write_config(
         "notifiers:\n"
         f"  ops: {{type: slack, channel: '#ops', token_file: slack-token, api_url: {slack_url}, "
         "edit_every: 1s}\n"
-        "automation: {mode: auto}\n"
+        "automation: {mode: auto, settle: 3s}\n"
         "history: 1m\n"
         "incidents: {quiet: 5s}\n"
         f"web: {{listen: 127.0.0.1:{port}}}\n"

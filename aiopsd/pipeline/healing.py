@@ -16,7 +16,7 @@ from aiopsd.remediation.measuring import consider
 from aiopsd.remediation.runner import Runner
 from aiopsd.remediation.schema import Playbook
 
-AGAIN_SECS = 5.0  # how often plans that were held are judged again
+AGAIN_SECS = 2.0  # how often plans that were held are judged again
 
 
 class Healing:
@@ -71,6 +71,8 @@ class Healing:
             for refusal in refusals:
                 await self._say(refusal, publish)
             for plan in plans:
+                if self._at_it(plan):
+                    continue
                 plan, decision = await consider(
                     plan, self._metrics, lambda p: self._judge(p, now_s)
                 )
@@ -78,6 +80,13 @@ class Healing:
                 if decision.verdict == "run":
                     self._start(self._runner.run(plan, decision), f"run {decision.id}")
                     await asyncio.sleep(0)  # it takes its lock before the next plan is judged
+
+    def _at_it(self, plan: Plan) -> bool:
+        """This very playbook is at work on this very incident: there is nothing to ask."""
+        run = self._runner.active.get(plan.target)
+        return run is not None and (run.incident, run.playbook) == (
+            plan.incident.id, plan.playbook.name,
+        )  # fmt: skip
 
     def _judge(self, plan: Plan, now_s: float) -> Decision:
         runs = self._state.runs | {run.id: run for run in self._runner.active.values()}

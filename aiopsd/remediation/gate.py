@@ -31,6 +31,7 @@ class House:
 
     ceiling: Mode
     warm_s: float = 0.0  # until then it has just started: it looks, and does not act
+    settle_secs: float = 0.0  # for so long the first suspect must have been the same
     blind: str = ""  # why it cannot see now; "" when it can
     opened_lately: int = 0  # incidents opened within the last five minutes
     storm_incidents: int = 10
@@ -200,9 +201,19 @@ def _limits(plan: Plan, history: Sequence[Run], now_s: float, house: House) -> I
 def _sight(plan: Plan, now_s: float, house: House) -> Iterator[No]:
     if now_s < house.warm_s:
         yield "hold", _reason("warming_up", f"just started; acts in {_ago(house.warm_s - now_s)}")
+    left = _suspected_s(plan) + house.settle_secs - now_s
+    if left > 0:
+        yield "hold", _reason("settling", f"the first suspect is new; acts in {_ago(left)} if it "
+                              "stays the same", left_s=left)  # fmt: skip
     for why in (house.blind, plan.blind):
         if why:
             yield "hold", _reason("blind", f"cannot see, so does not act: {why}")
+
+
+def _suspected_s(plan: Plan) -> float:
+    """Since when the first suspect is the first."""
+    told = (m.time_s for m in plan.incident.moments if m.what == "suspect")
+    return max(told, default=plan.incident.opened_s)
 
 
 def _known_now(plan: Plan) -> Callable[[expressions.Compiled], bool]:

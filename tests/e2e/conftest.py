@@ -77,7 +77,7 @@ sources:
   app: {{type: scrape, targets: ["{exporter.url}/metrics"], every: 1s}}
 notifiers:
   ops: {{type: slack, channel: ops, token_file: token, api_url: {slack.api_url}, edit_every: 1s}}
-automation: {{mode: auto}}
+automation: {{mode: auto, settle: 1s}}
 incidents: {{quiet: 2s}}
 """
         one.write(

@@ -1,5 +1,6 @@
 """The gate: one pure function, a named reason for every no."""
 
+import dataclasses
 from typing import Any
 
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 from unit.remediation.world import PLAYBOOK, START_S, incident, playbook
 
-from aiopsd.model import Decision, Halt, Mode, Outcome, Run, StepRecord
+from aiopsd.model import Decision, Halt, Mode, Moment, Outcome, Run, StepRecord
 from aiopsd.remediation.gate import House, judge
 from aiopsd.remediation.matching import Plan, match
 
@@ -166,6 +167,16 @@ def test_a_storm_makes_everyone_a_spectator() -> None:
     assert said(decision) == ("observe", "storm")
     assert "11 incidents opened within five minutes" in decision.reason.text
     assert said(decide(plan(), opened_lately=10)) == ("run", "open")
+
+
+def test_a_first_suspect_that_has_just_changed_may_change_again() -> None:
+    one = plan()
+    news = Moment(time_s=START_S - 4, what="suspect", text="shop 0.9")
+    young = dataclasses.replace(one, incident=replace(one.incident, moments=(news,)))
+    decision = decide(young, settle_secs=10)
+    assert said(decision) == ("hold", "settling")
+    assert decision.reason.text == "the first suspect is new; acts in 6s if it stays the same"
+    assert said(decide(young, settle_secs=4)) == ("run", "open")
 
 
 def test_who_cannot_see_does_not_act() -> None:
