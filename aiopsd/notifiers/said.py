@@ -19,14 +19,14 @@ class Said:
 
     def __init__(self, context: NotifierContext) -> None:
         self._name = context.name
-        self._before = context.delivered
         self._record = context.record
-        self._since: dict[str, Delivery] = {}
+        # A copy: the house may drop what it thinks is over before we have compared it.
+        mine = f"{context.name}/"
+        self._known = {k: one for k, one in context.delivered.items() if k.startswith(mine)}
 
     def about(self, thing: str) -> Delivery | None:
         """What was said last about an incident or a run."""
-        key = f"{self._name}/{thing}"
-        return self._since.get(key) or self._before.get(key)
+        return self._known.get(f"{self._name}/{thing}")
 
     def digest(self, thing: str) -> str:
         """Of what was said last; empty if nothing was."""
@@ -46,7 +46,7 @@ class Said:
         key = f"{self._name}/{thing}"
         delivery = Delivery(id=key, state=state, digest=digest, ref=dict(ref or {}), told=told)
         await self._record(delivery)
-        self._since[key] = delivery
+        self._known[key] = delivery
         return delivery
 
 

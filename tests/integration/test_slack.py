@@ -16,10 +16,12 @@ from aiopsd.contracts import Notifier
 from aiopsd.errors import ConfigError, Refused, Unreachable
 from aiopsd.model import Event, Gap, Moment
 from aiopsd.notifiers.slack import SlackSettings
+from aiopsd.pipeline.telling import Outbox
 from aiopsd.settings import Duration, SecretFile
+from aiopsd.telemetry import Telemetry
 from tests.loopback.faults import Answer
 from tests.loopback.slack import TOKEN, LoopbackSlack
-from tests.loopback.slack_objects import Args, Message
+from tests.loopback.slack_objects import Message
 from tests.unit.notifiers import stories
 from tests.unit.notifiers.house import House, KilledError
 
@@ -29,7 +31,6 @@ POST, UPDATE = "chat.postMessage", "chat.update"
 @pytest.fixture
 async def slack() -> AsyncIterator[LoopbackSlack]:
     async with LoopbackSlack() as server:
-        server.workspace.methods.setdefault("conversations.replies", _replies(server))
         yield server
 
 
@@ -37,16 +38,6 @@ async def slack() -> AsyncIterator[LoopbackSlack]:
 def house(tmp_path: Path) -> House:
     (tmp_path / "token").write_text(f"{TOKEN}\n")
     return House(tmp_path, page_url="https://aiopsd.example")
-
-
-def _replies(slack: LoopbackSlack) -> Any:
-    """docs.slack.dev/reference/methods/conversations.replies: the root and its thread."""
-
-    def answer(args: Args) -> Args:
-        wanted = [m for m in slack.workspace.messages if args["ts"] in (m.ts, m.thread_ts)]
-        return {"messages": [message.shown() for message in wanted], "has_more": False}
-
-    return answer
 
 
 def build(slack: LoopbackSlack, house: House, **different: Any) -> Notifier:
@@ -505,3 +496,28 @@ async def test_kill_9_while_slack_answers(slack: LoopbackSlack, house: House, nt
     assert await asyncio.wait_for(second.wait(), 60) == 0
     assert head(only_root(slack)) == "checkout: error ratio 31 %"
     assert sorted(story(slack, only_root(slack))) == ["anomaly", "change", "opened", "suspect"]
+
+
+async def test_the_house_tells_a_storm_through_an_outage(house: House) -> None:
+    """The outbox retries and gathers, Slack takes one post a second: nothing is lost or doubled."""
+    async with LoopbackSlack(limit_rate=True) as slack:
+        outbox = Outbox("ops", build(slack, house), Telemetry(house.clock))
+        telling = asyncio.create_task(outbox.deliver())
+        slack.lose_answer_next(on=POST)
+        for number in range(3):
+            outbox.put(replace(stories.opened(), id=f"INC-{number}"))
+        await slack.wait_asked(1, on=POST)
+        async with slack.away():
+            for number in range(3):
+                outbox.put(replace(stories.ranked(), id=f"INC-{number}"))
+                outbox.put(replace(stories.acting(), id=f"r-{number}", incident=f"INC-{number}"))
+        async with asyncio.timeout(120):
+            while len(outbox) or len(slack.roots("ops")) < 3:
+                await asyncio.sleep(0.05)
+            outbox.close()
+            await telling
+        roots = slack.roots("ops")
+        assert [head(root) for root in roots] == ["Healing: checkout: error ratio 31 %"] * 3
+        for root in roots:
+            told = story(slack, root)
+            assert sorted(told) == ["anomaly", "apply", "change", "opened", "run", "suspect"]
