@@ -102,9 +102,11 @@ class SlackApi:
         for _ in range(PAGES):
             params = {**wanted, "limit": str(PAGE), **({"cursor": cursor} if cursor else {})}
             answer = await self._call(method, params=params)
-            for one in answer.get(key) or []:
-                yield one
-            cursor = (answer.get("response_metadata") or {}).get("next_cursor") or ""
+            found, after = answer.get(key), answer.get("response_metadata")
+            for one in found if isinstance(found, list) else []:
+                if isinstance(one, dict):
+                    yield one
+            cursor = str(after.get("next_cursor") or "") if isinstance(after, dict) else ""
             if not cursor:
                 return
 

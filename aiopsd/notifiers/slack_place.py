@@ -42,12 +42,7 @@ class Place:
     """One incident in one channel. Calls must not overlap."""
 
     def __init__(
-        self,
-        api: SlackApi,
-        said: Said,
-        channel: str,
-        incident: str,
-        context: NotifierContext,
+        self, api: SlackApi, said: Said, channel: str, incident: str, context: NotifierContext
     ) -> None:
         self._api = api
         self._said = said
@@ -142,7 +137,7 @@ class Place:
                 return
             async for one in self._api.history(channel, self._ref.get("after", "0")):
                 if _payload(one, ROOT).get("id") == self._incident:
-                    await self._note(channel=channel, ts=str(one["ts"]))
+                    await self._note(channel=channel, ts=str(one.get("ts") or ""))
                     return
         except SlackSaysNo as no:
             log.warning("cannot look for an earlier message, so it may be doubled: %s", no)
@@ -175,10 +170,7 @@ class Place:
             self._ref["channel"],
             thread_ts=self._ref["ts"],
             text="\n".join(map(_said, lines)),
-            metadata={
-                "event_type": STORY,
-                "event_payload": {"id": self._incident, "told": told},
-            },
+            metadata={"event_type": STORY, "event_payload": {"id": self._incident, "told": told}},
             **QUIET,
             **({"reply_broadcast": True} if aloud else {}),
         )
@@ -216,8 +208,11 @@ class Place:
 
 def _payload(message: dict[str, Any], event_type: str) -> dict[str, Any]:
     """What our metadata on a message says; empty where there is none of this type."""
-    metadata = message.get("metadata") or {}
-    return (metadata.get("event_payload") or {}) if metadata.get("event_type") == event_type else {}
+    metadata = message.get("metadata")
+    if not isinstance(metadata, dict) or metadata.get("event_type") != event_type:
+        return {}
+    payload = metadata.get("event_payload")
+    return payload if isinstance(payload, dict) else {}
 
 
 def _said(line: Line) -> str:

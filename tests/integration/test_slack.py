@@ -192,6 +192,34 @@ async def test_killed_before_the_post(slack: LoopbackSlack, house: House) -> Non
     assert head(only_root(slack)) == "checkout: error ratio 12 %"
 
 
+@pytest.mark.parametrize(
+    "history",
+    [
+        '{"ok": true}',
+        '{"ok": true, "messages": "none", "response_metadata": []}',
+        '{"ok": true, "messages": [1, {}, {"metadata": 1}, {"metadata": {"event_type": '
+        '"aiopsd_incident", "event_payload": 1}}], "response_metadata": {"next_cursor": null}}',
+    ],
+)
+async def test_an_odd_history_is_no_find(slack: LoopbackSlack, house: House, history: str) -> None:
+    house.journal["ops/INC-2041"] = b'{"type":"Delivery","id":"ops/INC-2041","state":"sending"}'
+    slack.fail_next(200, history, {"Content-Type": "application/json"}, on="conversations.history")
+    await build(slack, house, channel="C0OPS").notify(stories.opened())
+    assert len(slack.roots("ops")) == 1
+
+
+async def test_a_message_is_found_behind_many_others(slack: LoopbackSlack, house: House) -> None:
+    notifier = build(slack, house)
+    slack.lose_answer_next(on=POST)
+    with pytest.raises(Unreachable):
+        await notifier.notify(stories.opened())
+    for number in range(450):
+        slack.say("ops", f"chatter {number}")
+    await notifier.notify(stories.opened())
+    assert len(slack.roots("ops")) == 451
+    assert len(slack.asked("conversations.history")) == 3
+
+
 async def test_a_hanging_slack_is_left(slack: LoopbackSlack, house: House) -> None:
     notifier = build(slack, house, timeout=Duration(0.3))
     slack.hang_next(30, on=POST)
