@@ -27,8 +27,8 @@ lint: $(READY) ## Style, format and types
 	$(BIN)/ruff format --check
 	$(BIN)/mypy --strict aiopsd
 
-bench: $(READY) ## Measure the daemon on this machine
-	@$(BIN)/aiopsd bench
+bench: $(READY) ## Measure accuracy and speed on this machine
+	$(BIN)/pytest -q -s tests/bench $(ARGS)
 
 lock: $(READY) ## Write requirements.txt anew from pyproject.toml (newest versions that fit)
 	$(BIN)/python -m pip install --quiet uv==0.13.9

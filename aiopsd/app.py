@@ -1,26 +1,17 @@
 """The composition root: the only module that knows every part.
 
 Builds the parts that the configuration names, restores what the journal and the last
-checkpoint hold, connects them in a pipeline, and lets it live until a signal. Reload takes the
-same path as a restart: stop in order, build again, go on from the journal.
+checkpoint hold, and connects them in a pipeline. ``life`` lets it live.
 """
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import fcntl
-import signal
-import time
-from collections.abc import AsyncIterator, Iterator, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any, cast
 
-from aiohttp import web
 from msgspec.structs import replace
 
-from aiopsd import notify_socket
-from aiopsd.config import Config, RuleSettings, inspect, load
+from aiopsd.config import Config, RuleSettings
 from aiopsd.contracts import (
     Clock,
     Handler,
@@ -38,7 +29,7 @@ from aiopsd.correlation.grouping import Grouping, GroupingLimits
 from aiopsd.correlation.ranking import EvidenceRanker
 from aiopsd.correlation.topology import Topology
 from aiopsd.detectors.watch import RuleInfo, Watch
-from aiopsd.errors import ConfigError, Refused
+from aiopsd.errors import Refused
 from aiopsd.logs import Miner
 from aiopsd.model import Anomaly, Change, Labels
 from aiopsd.pipeline import Pipeline
@@ -55,141 +46,10 @@ from aiopsd.settings import SecretFile
 from aiopsd.stores import SqliteStore
 from aiopsd.telemetry import Telemetry, log
 from aiopsd.transforms import Transforms
-from aiopsd.web.api import application
 
 STORM_SECS = 300.0
 WARM_SECS = 5.0  # after a start: what was firing before is seen again, then it may act
 STALE_TICKS = 3  # a rule's value this many ticks old is no data
-
-
-async def serve(path: Path, clock: Clock = time.time) -> None:
-    """Lives until SIGTERM. Raises ConfigError when it cannot begin."""
-    config: Config | None = load(path)
-    assert config is not None  # noqa: S101 - load raises
-    with _only_one(config.state):
-        while config is not None:
-            config = await _live(config, clock)
-    log.info("stopped")
-
-
-@contextlib.contextmanager
-def _only_one(state: Path) -> Iterator[None]:
-    """Two daemons on one journal would both act."""
-    try:
-        state.mkdir(parents=True, exist_ok=True)
-        lock = (state / "lock").open("w")
-    except OSError as error:
-        raise ConfigError(f"the state folder {state} cannot be used: {error.strerror}") from None
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise ConfigError(f"another aiopsd already runs on {state}") from None
-        yield
-
-
-async def _live(config: Config, clock: Clock) -> Config | None:
-    """One life from start to stop; returns the configuration of the next one, if any."""
-    signals = Signals(config.path)
-    store = SqliteStore(config.state / "journal.db", clock)
-    house = House(config, clock, store)
-    async with contextlib.AsyncExitStack() as stack:
-        stack.push_async_callback(store.close)
-        await house.restore()
-        for notifier in house.notifiers.values():
-            stack.push_async_callback(notifier.close)
-        await stack.enter_async_context(_serving(house))
-        with signals.caught(house.halt_all):
-            notify_socket.ready()
-            log.info("ready rules=%d playbooks=%d", len(config.rules), len(config.playbooks))
-            await _run(house, signals.stopping, float(config.daemon.limits.grace))
-            if signals.next_config is None:
-                notify_socket.stopping()
-    return signals.next_config
-
-
-async def _run(house: House, stopping: asyncio.Event, grace_secs: float) -> None:
-    """The pipeline beside the watchdog; after the signal it has ``grace_secs`` to drain."""
-    pipeline = asyncio.create_task(house.pipeline.run(stopping), name="pipeline")
-    watchdog = asyncio.create_task(_feed_watchdog(house), name="watchdog")
-    stop = asyncio.create_task(stopping.wait(), name="stop")
-    try:
-        await asyncio.wait([pipeline, stop], return_when=asyncio.FIRST_COMPLETED)
-        if not pipeline.done():
-            _, late = await asyncio.wait([pipeline], timeout=grace_secs)
-            if late:
-                log.warning("stopping without draining after=%.0fs", grace_secs)
-                pipeline.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await pipeline
-    finally:
-        for task in (watchdog, stop):
-            task.cancel()
-        await asyncio.gather(watchdog, stop, return_exceptions=True)
-
-
-async def _feed_watchdog(house: House) -> None:
-    """Only while the house is alive: a hung stage must look hung from outside."""
-    interval_secs = notify_socket.watchdog_interval_secs()
-    while interval_secs is not None:
-        if not house.alive():
-            notify_socket.watchdog()
-        await asyncio.sleep(interval_secs)
-
-
-class Signals:
-    """SIGTERM and SIGINT stop, SIGHUP reloads, SIGUSR1 halts."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.stopping = asyncio.Event()
-        self.next_config: Config | None = None
-
-    @contextlib.contextmanager
-    def caught(self, halt: Any) -> Iterator[None]:
-        loop = asyncio.get_running_loop()
-        handlers = {
-            signal.SIGTERM: self.stopping.set,
-            signal.SIGINT: self.stopping.set,
-            signal.SIGHUP: self._reload,
-            signal.SIGUSR1: halt,
-        }
-        for number, handler in handlers.items():
-            loop.add_signal_handler(number, handler)
-        try:
-            yield
-        finally:
-            for number in handlers:
-                loop.remove_signal_handler(number)
-
-    def _reload(self) -> None:
-        """All or nothing: the last good configuration stays when the new one has a fault."""
-        notify_socket.reloading()
-        config, problems = inspect(self.path)
-        for problem in problems:
-            log.error("not reloaded: %s", problem)
-        if problems or config is None:
-            notify_socket.ready()
-            return
-        log.info("reloading")
-        self.next_config = config
-        self.stopping.set()
-
-
-@contextlib.asynccontextmanager
-async def _serving(house: House) -> AsyncIterator[None]:
-    host, port = house.config.daemon.web.address
-    runner = web.AppRunner(application(house, house.routes), access_log=None)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, host, port).start()
-    except OSError as error:
-        await runner.cleanup()
-        raise ConfigError(f"cannot listen on {host}:{port}: {error.strerror}") from None
-    try:
-        yield
-    finally:
-        await runner.cleanup()
 
 
 class House:
@@ -403,10 +263,6 @@ class House:
         return Metrics(promql, rule)
 
     # --- what the page may ask ----------------------------------------------------------
-
-    def halt_all(self) -> None:
-        self.halts.halt("*", by="SIGUSR1", reason="", now_s=self.clock())
-        log.warning("halted by SIGUSR1")
 
     def alive(self) -> str:
         late_secs = self.clock() - self.pipeline.beat_s

@@ -1,17 +1,19 @@
 """What people type. One file a command; each parses, calls and prints, nothing else.
 
-Exit codes: 0 done, 1 it did not work (the reason is on stderr), 2 wrong arguments.
+Exit codes: 0 done, 1 it did not work (the reason is on stderr), 2 wrong arguments, 78 wrong
+configuration (EX_CONFIG of sysexits.h: systemd does not start us again for that).
 """
 
 from __future__ import annotations
 
 import argparse
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 
 from aiopsd import __version__
-from aiopsd.errors import AiopsdError
+from aiopsd.errors import AiopsdError, ConfigError
 
 COMMANDS = {
     "demo": "a toy shop breaks and heals before your eyes",
@@ -41,6 +43,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     try:
         return int(parsed.run(parsed))
+    except ConfigError as error:
+        print(error, file=sys.stderr)
+        return os.EX_CONFIG
     except AiopsdError as error:
         print(error, file=sys.stderr)
         return 1

@@ -16,7 +16,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     import asyncio
 
-    from aiopsd.app import serve
+    from aiopsd.life import serve
     from aiopsd.telemetry import set_up_logging
 
     set_up_logging(args.log)

@@ -154,7 +154,6 @@ def test_reload_refuses_a_wrong_configuration_and_goes_on(service: Service) -> N
     assert service.get("/healthz") == "ok\n"
 
 
-@pytest.mark.xfail(strict=True, reason="run exits 1, not 78, when the configuration is wrong")
 def test_a_wrong_configuration_stays_down_and_says_why(service: Service) -> None:
     service.configure("state: /var/lib/aiopsd\nsourcs: {}\n")
     with pytest.raises(AssertionError):
