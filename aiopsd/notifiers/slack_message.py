@@ -164,7 +164,8 @@ def _impact(anomaly: Anomaly) -> str:
         expected = amount(anomaly.expected, anomaly.unit)
     observed = amount(anomaly.observed, anomaly.unit)
     if anomaly.closed:
-        return f"back at {observed}"
+        last = anomaly.recent[-1] if anomaly.recent else None
+        return f"{observed}, now {amount(last, anomaly.unit)}" if last is not None else observed
     return f"{observed} instead of {expected}" if expected else observed
 
 

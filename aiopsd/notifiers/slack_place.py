@@ -216,9 +216,8 @@ def _payload(message: dict[str, Any], event_type: str) -> dict[str, Any]:
 
 
 def _said(line: Line) -> str:
-    return f"{clock(line.time_s)}  *{said(line.what.replace('_', ' '), 40)}*  " + said(
-        line.text, LINE_CHARS
-    )
+    what, text = said(line.what.replace("_", " "), 40), said(line.text, LINE_CHARS)
+    return f"{clock(line.time_s, secs=True)}  *{what}*  {text}"
 
 
 def _posts(lines: Sequence[Line]) -> Iterator[list[Line]]:

@@ -38,11 +38,11 @@ def code(text: str, limit: int) -> str:
     return f"`{_escaped(plain(text, MOST_READ).replace('`', _LOOK_ALIKE[ord('`')]), limit) or ' '}`"
 
 
-def clock(time_s: float) -> str:
+def clock(time_s: float, *, secs: bool = False) -> str:
     """A time of day in the reader's own zone; UTC where Slack cannot tell."""
     whole = max(0, int(time_s))
-    fallback = datetime.fromtimestamp(whole, UTC).strftime("%H:%M UTC")
-    return f"<!date^{whole}^{{time}}|{fallback}>"
+    form, fallback = ("{time_secs}", "%H:%M:%S UTC") if secs else ("{time}", "%H:%M UTC")
+    return f"<!date^{whole}^{form}|{datetime.fromtimestamp(whole, UTC).strftime(fallback)}>"
 
 
 def _escaped(text: str, limit: int) -> str:

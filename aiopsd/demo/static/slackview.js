@@ -5,8 +5,13 @@ const channel = document.getElementById("channel");
 const live = document.getElementById("live");
 const known = new Map();
 
-function atEnd() {
-  return channel.scrollHeight - channel.scrollTop - channel.clientHeight < 80;
+let anchor = 0;
+
+// The newest message from its header on: the header tells the state, "Latest" the newest line.
+function follow() {
+  const last = channel.lastElementChild;
+  channel.scrollTop = last ? last.offsetTop - channel.offsetTop : 0;
+  anchor = channel.scrollTop;
 }
 
 function element(html) {
@@ -16,7 +21,7 @@ function element(html) {
 }
 
 function show(messages) {
-  const follow = atEnd();
+  const following = Math.abs(channel.scrollTop - anchor) < 40;
   let before = null;
   for (const [ts, html] of messages) {
     let node = document.getElementById("m" + ts);
@@ -35,11 +40,11 @@ function show(messages) {
     }
     before = node;
   }
-  if (follow) channel.scrollTop = channel.scrollHeight;
+  if (following) follow();
 }
 
 const stream = new EventSource("stream");
 stream.onmessage = (event) => { live.textContent = "live"; live.className = ""; show(JSON.parse(event.data)); };
 stream.onerror = () => { live.textContent = "not connected"; live.className = "gone"; };
 stream.addEventListener("end", () => { stream.close(); live.textContent = "the demo has ended"; live.className = "gone"; });
-channel.scrollTop = channel.scrollHeight;
+follow();

@@ -89,7 +89,7 @@ def resolved() -> Incident:
     after = ranked()
     return replace(
         after, state="resolved", resolved_s=T0 + 840, updated_s=T0 + 840,
-        anomalies=(anomaly(observed=0.006, ended_s=T0 + 800, severity="critical"),),
+        anomalies=(replace(after.anomalies[0], ended_s=T0 + 800, recent=(0.31, 0.1, 0.006)),),
         moments=(*after.moments, Moment(time_s=T0 + 840, what="resolved", text="all recovered")),
     )  # fmt: skip
 

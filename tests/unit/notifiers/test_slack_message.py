@@ -100,6 +100,12 @@ def test_facts_are_said_with_their_units() -> None:
     ]
 
 
+def test_what_is_over_tells_how_bad_it_was() -> None:
+    fields = texts(render(stories.resolved(), []))[2:6]
+    assert fields[0] == "*Since*\n<!date^1795442520^{time}|14:02 UTC>, 14 min"
+    assert fields[2] == "*Impact*\n31 %, now 0.6 %"
+
+
 def test_steps_and_trouble_of_the_run() -> None:
     doing = texts(render(stories.ranked(), [stories.made_worse()]))[6]
     assert doing == (
