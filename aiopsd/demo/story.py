@@ -24,7 +24,7 @@ class Story:
         self.width = width
         self.told: list[tuple[float, str]] = []
         self._known: set[tuple[str, float, str, str]] = set()
-        self._ranking: dict[str, tuple[str, ...]] = {}
+        self._ranking: dict[str, str] = {}
         self._decided: dict[str, str] = {}
 
     def feed(self, event: AnyEvent) -> list[str]:
@@ -65,11 +65,11 @@ class Story:
         return lines
 
     def _suspects(self, incident: Incident) -> list[str]:
-        """The ranking when its order changes; reasons under the first."""
-        order = tuple(s.id for s in incident.suspects[:3])
-        if not order or self._ranking.get(incident.id) == order or incident.closed:
+        """The ranking when another one is first; with reasons."""
+        first = incident.root
+        if first is None or self._ranking.get(incident.id) == first.id or incident.closed:
             return []
-        self._ranking[incident.id] = order
+        self._ranking[incident.id] = first.id
         lines = []
         for place, suspect in enumerate(incident.suspects[:3], 1):
             name = f"{place} {suspect.id}"
@@ -82,11 +82,11 @@ class Story:
         return lines
 
     def _decision(self, decision: Decision) -> list[str]:
-        said = f"{decision.verdict}: {decision.reason.text}"
+        said = f"{decision.verdict}, {decision.reason.text}"
         if self._decided.get(decision.id) == said:
             return []
         self._decided[decision.id] = said
-        text = f"{decision.playbook} on {decision.target}: {said}"
+        text = f"{decision.playbook}: {said}"
         return [self.say(decision.time_s, "gate", text)]
 
     def _clock(self, time_s: float) -> str:

@@ -82,11 +82,17 @@ class Healing:
                     await asyncio.sleep(0)  # it takes its lock before the next plan is judged
 
     def _at_it(self, plan: Plan) -> bool:
-        """This very playbook is at work on this very incident: there is nothing to ask."""
+        """This very playbook is at work on this very incident, or has healed it: the incident only
+        waits until it has been quiet for long enough, and there is nothing to ask."""
+        mine = plan.incident.id, plan.playbook.name
         run = self._runner.active.get(plan.target)
-        return run is not None and (run.incident, run.playbook) == (
-            plan.incident.id, plan.playbook.name,
-        )  # fmt: skip
+        if run is not None and (run.incident, run.playbook) == mine:
+            return True
+        newest_s = max((a.onset_s for a in plan.incident.anomalies), default=0.0)
+        return any(
+            (r.incident, r.playbook, r.outcome) == (*mine, "healed") and (r.ended_s or 0) > newest_s
+            for r in self._state.runs.values()
+        )
 
     def _judge(self, plan: Plan, now_s: float) -> Decision:
         runs = self._state.runs | {run.id: run for run in self._runner.active.values()}
