@@ -34,11 +34,13 @@ class Ledger:
         self.run = replace(self.run, moments=(*self.run.moments, *lines), **changes)
         await self._journal(self.run)
 
-    async def put(self, *records: StepRecord, told: tuple[str, str] | None = None) -> None:
+    async def put(
+        self, *records: StepRecord, told: tuple[str, str] | None = None, **changes: Any
+    ) -> None:
         """New versions of steps, in one write."""
         steps = {one.id: one for one in self.run.steps}
         steps |= {one.id: self._cleaned(one) for one in records}
-        await self.write(*([told] if told else []), steps=tuple(steps.values()))
+        await self.write(*([told] if told else []), steps=tuple(steps.values()), **changes)
 
     def _cleaned(self, record: StepRecord) -> StepRecord:
         return replace(

@@ -164,8 +164,11 @@ async def _after_crash(scene: Scene, step: Step, record: StepRecord) -> Tried:
             return await _try(scene, step, record.attempt + 1)
         case "rollback":
             why = f"the daemon died during {step.id}"
-            await scene.ledger.put(replace(record, state="done"))
-            await scene.ledger.write(("undo", why), state="undoing", outcome="failed")
+            record = (await settle(scene, step, record)).record
+            if record.state == "unknown":  # its author says that undoing it does no harm
+                record = replace(record, state="done")
+            told = ("undo", why)
+            await scene.ledger.put(record, told=told, state="undoing", outcome="failed")
             raise Stop("failed", why, undo="always")
         case "escalate":
             record = replace(record, state="unknown")

@@ -64,13 +64,13 @@ class Toy:
         self.asked: list[tuple[str, Action]] = []  # every call, in order
         self.knows = True  # whether its own probe can tell
 
-    def lint(self, verb: str, inputs: Mapping[str, Any]) -> Sequence[str]:  # noqa: ARG002
+    def lint(self, verb: str, inputs: Mapping[str, Any]) -> Sequence[str]:
         if "name" not in inputs:
             return ["`name` is missing"]
         to = inputs.get("to", 0)
         return [] if isinstance(to, int) or "${" in to else ["`to` must be a number"]
 
-    async def plan(self, action: Action) -> dict[str, Any]:  # noqa: ARG002
+    async def plan(self, action: Action) -> dict[str, Any]:
         raise AssertionError("nobody asked for a plan")
 
     async def before(self, action: Action) -> dict[str, Any]:
@@ -86,7 +86,7 @@ class Toy:
         await self._end(word)
         return {"level": self.levels[action.inputs["name"]], "token": action.inputs.get("token")}
 
-    async def probe(self, action: Action, before: Mapping[str, Any]) -> bool | None:  # noqa: ARG002
+    async def probe(self, action: Action, before: Mapping[str, Any]) -> bool | None:
         self.asked.append(("probe", action))
         word = self.probe_script.pop(0) if self.probe_script else "ok"
         await self._end(word)
