@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 EXAMPLE = "aiopsd demo --fault slow --service orders"
-FAULTS = ("slow", "errors", "leak", "crash")
+FAULTS = ("slow", "errors", "leak", "crash", "none")
 SERVICES = ("web", "catalog", "checkout", "orders", "payments")
 
 
