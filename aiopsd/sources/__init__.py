@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TypeAlias
 
 from aiopsd.sources.alertmanager import AlertmanagerSettings
+from aiopsd.sources.file import FileSettings
 from aiopsd.sources.loki import LokiSettings
 from aiopsd.sources.prometheus import PrometheusSettings
 from aiopsd.sources.scrape import ScrapeSettings
 
 SourceSettings: TypeAlias = (
-    AlertmanagerSettings | LokiSettings | PrometheusSettings | ScrapeSettings
+    AlertmanagerSettings | FileSettings | LokiSettings | PrometheusSettings | ScrapeSettings
 )

@@ -73,7 +73,7 @@ class Server:
         return fault(Answer(reply.status, reply.content_type, reply.body))
 
     @asynccontextmanager
-    async def connect(self) -> AsyncIterator[Callable]:  # type: ignore[type-arg]
+    async def connect(self) -> AsyncIterator[Callable]:
         yield self.fetch
 
 

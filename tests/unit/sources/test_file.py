@@ -1,0 +1,405 @@
+"""Following real files: growth, rotation, truncation, restarts."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from collections.abc import AsyncIterator
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from aiopsd.model import LogBatch, LogLine, Position, Reading
+from aiopsd.settings import Duration
+from aiopsd.sources.file import FileSettings
+from tests.unit.sources.house import House
+
+START_S = 1_800_000_000
+NS = 10**9
+
+
+@dataclass
+class Follower:
+    """A source over one folder, moved along step by step; the clock moves only when told to."""
+
+    folder: Path
+    written: FileSettings
+    position: Position | None = None
+    now_s: float = START_S
+    lines: list[LogLine] = field(default_factory=list)
+    batches: list[LogBatch] = field(default_factory=list)
+    house: House = field(default_factory=House)
+
+    def __post_init__(self) -> None:
+        self.house = House(clock=lambda: self.now_s, base=self.folder)
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[Steps]:
+        source = self.written.build(self.house.context())
+        async with aclosing(source.stream(self.position)) as stream:
+            steps = Steps(self, stream)
+            await steps.idle()
+            yield steps
+
+
+@dataclass
+class Steps:
+    follower: Follower
+    stream: AsyncIterator[Reading]
+
+    async def idle(self) -> list[str]:
+        """Reads until the source says that all is quiet; what was read. Takes 5 s of its clock."""
+        before = len(self.follower.lines)
+        self.follower.now_s += 5
+        while await self.next():
+            self.follower.now_s += 5
+        return [line.text for line in self.follower.lines[before:]]
+
+    async def next(self) -> list[str]:
+        reading = await asyncio.wait_for(anext(self.stream), 20)
+        (batch,) = reading.items
+        assert isinstance(batch, LogBatch)
+        self.follower.position = json.loads(json.dumps(reading.position))
+        self.follower.batches += [batch] if batch.lines else []
+        self.follower.lines += batch.lines
+        return [line.text for line in batch.lines]
+
+
+def follower(folder: Path, *paths: str, **more: Any) -> Follower:
+    return Follower(
+        folder, FileSettings(paths=paths or ("app.log",), every=Duration(0.001), **more)
+    )
+
+
+def append(path: Path, text: str | bytes) -> None:
+    with path.open("ab") as file:
+        file.write(text.encode() if isinstance(text, str) else text)
+
+
+async def test_only_what_is_written_after_the_first_start_is_read(tmp_path: Path) -> None:
+    append(tmp_path / "app.log", "before\n")
+    async with follower(tmp_path).running() as steps:
+        append(tmp_path / "app.log", "one\ntwo\r\n\n")
+        assert await steps.idle() == ["one", "two"]
+        append(tmp_path / "app.log", "three\n")
+        assert await steps.idle() == ["three"]
+
+
+async def test_the_rest_of_a_line_that_was_begun_before_is_no_line(tmp_path: Path) -> None:
+    append(tmp_path / "app.log", "beg")
+    async with follower(tmp_path).running() as steps:
+        append(tmp_path / "app.log", "un\nwhole\n")
+        assert await steps.idle() == ["whole"]
+
+
+async def test_from_start_what_is_there_is_history(tmp_path: Path) -> None:
+    append(tmp_path / "app.log", "before\n")
+    reader = follower(tmp_path, from_start=True)
+    async with reader.running() as steps:
+        append(tmp_path / "app.log", "live\n")
+        await steps.idle()
+    assert [(b.history, [x.text for x in b.lines]) for b in reader.batches] == [
+        (True, ["before"]),
+        (False, ["live"]),
+    ]
+
+
+async def test_a_file_that_appears_later_is_read_from_its_start(tmp_path: Path) -> None:
+    reader = follower(tmp_path, "*.log", "sub/**/*.log")
+    async with reader.running() as steps:
+        assert "no file matches" in reader.house.gone[0]
+        append(tmp_path / "new.log", "one\n")
+        (tmp_path / "sub/deep").mkdir(parents=True)
+        append(tmp_path / "sub/deep/er.log", "two\n")
+        assert await steps.idle() == ["one", "two"]
+        assert not reader.house.away
+
+
+async def test_labels_come_from_the_settings_alone(tmp_path: Path) -> None:
+    (tmp_path / "nginx").mkdir()
+    labels = {"service": "{dir}-{name}", "env": "prod"}
+    reader = follower(tmp_path, "*/*.log", labels=labels)
+    async with reader.running() as steps:
+        append(tmp_path / "nginx/access.log", "level=error\n")
+        await steps.idle()
+    assert reader.lines[0].labels == {"service": "nginx-access", "env": "prod"}
+
+
+# --- unfinished and odd lines -------------------------------------------------------------
+
+
+async def test_a_line_written_in_two_parts_is_one_line(tmp_path: Path) -> None:
+    async with follower(tmp_path).running() as steps:
+        append(tmp_path / "app.log", "first\nbeg")
+        assert await steps.next() == ["first"]
+        append(tmp_path / "app.log", "un\n")
+        assert await steps.next() == ["begun"]
+
+
+async def test_the_end_of_a_line_is_not_waited_for_for_ever(tmp_path: Path) -> None:
+    reader = follower(tmp_path)
+    async with reader.running() as steps:
+        append(tmp_path / "app.log", "first\nbeg")
+        assert await steps.next() == ["first"]
+        reader.now_s += 5
+        assert await steps.next() == ["beg"]
+        append(tmp_path / "app.log", "\nsecond\n")
+        assert await steps.next() == ["second"]
+
+
+async def test_an_overlong_line_is_cut_and_counted(tmp_path: Path) -> None:
+    reader = follower(tmp_path)
+    async with reader.running() as steps:
+        append(tmp_path / "app.log", "a" * 65_537 + "\n" + "b" * 1_000_000)
+        append(tmp_path / "app.log", "b" * 1_000_000 + "\nshort\n")
+        assert [(x[0], len(x)) for x in await steps.idle()] == [
+            ("a", 65_536),
+            ("b", 65_536),
+            ("s", 5),
+        ]
+    assert reader.house.counts["cut_lines"] == 2
+
+
+async def test_broken_characters_are_replaced(tmp_path: Path) -> None:
+    async with follower(tmp_path).running() as steps:
+        append(tmp_path / "app.log", b"caf\xe9 \x00\xff\n")
+        assert await steps.idle() == ["caf\ufffd \x00\ufffd"]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected_ns"),
+    [
+        ("2027-01-15T08:00:00Z GET /", START_S * NS),
+        ("2027-01-15 08:00:01.000000001+00:00 x", (START_S + 1) * NS + 1),
+        ("2027-01-15T10:30:00,25+0230 x", START_S * NS + NS // 4),
+        ("2027-01-14T07:59:59Z too long ago", None),
+        ("2027-13-45T08:00:00Z no such day", None),
+        ("2027-01-15T08:00:00 no zone", None),
+        ("at 2027-01-15T08:00:00Z", None),
+    ],
+)
+async def test_a_leading_time_is_the_lines_time(
+    tmp_path: Path, text: str, expected_ns: int | None
+) -> None:
+    reader = follower(tmp_path)
+    async with reader.running() as steps:
+        append(tmp_path / "app.log", f"{text}\n")
+        now_s = reader.now_s + 5
+        await steps.idle()
+    assert reader.lines == [LogLine(expected_ns or int(now_s) * NS, {}, text)]
+
+
+# --- rotation and truncation --------------------------------------------------------------
+
+
+async def test_a_rotated_file_is_read_to_its_end_before_the_new_one(tmp_path: Path) -> None:
+    log, old = tmp_path / "app.log", tmp_path / "app.log.1"
+    reader = follower(tmp_path)
+    async with reader.running() as steps:
+        append(log, "one\n")
+        await steps.idle()
+        append(log, "two\n" * 100_000)
+        log.rename(old)
+        append(log, "four\n")
+        append(old, "three\n")  # the program has not reopened its log yet
+        assert await steps.idle() == ["two"] * 100_000 + ["three", "four"]
+        append(old, "a straggler\n")
+        append(log, "five\n")
+        assert await steps.idle() == ["a straggler", "five"]
+        for _ in range(8):
+            await steps.idle()
+    assert reader.position
+    assert [place["path"] for place in reader.position["files"]] == [str(log)]
+
+
+async def test_a_rotated_file_that_is_followed_too_is_not_read_twice(tmp_path: Path) -> None:
+    log = tmp_path / "app.log"
+    async with follower(tmp_path, "app.log*").running() as steps:
+        append(log, "one\n")
+        await steps.idle()
+        append(log, "two\n")
+        log.rename(tmp_path / "app.log.1")
+        os.utime(tmp_path / "app.log.1", ns=(0, 0))
+        append(log, "three\n")
+        assert await steps.idle() == ["two", "three"]
+
+
+async def test_a_deleted_file_is_read_to_its_end(tmp_path: Path) -> None:
+    log = tmp_path / "app.log"
+    async with follower(tmp_path).running() as steps:
+        append(log, "one\n")
+        await steps.idle()
+        append(log, "two\nlast")
+        log.unlink()
+        assert await steps.idle() == ["two", "last"]
+
+
+async def test_a_truncated_file_is_read_from_its_start(tmp_path: Path) -> None:
+    log = tmp_path / "app.log"
+    reader = follower(tmp_path)
+    async with reader.running() as steps:
+        append(log, "one\n")
+        await steps.idle()
+        log.write_text("2\n")
+        assert await steps.idle() == ["2"]
+        log.write_text("longer than all that was there before\n")
+        assert await steps.idle() == ["longer than all that was there before"]
+    assert reader.house.counts["truncated_files"] == 2
+
+
+# --- restarts -----------------------------------------------------------------------------
+
+
+async def test_a_restart_goes_on_where_it_stopped(tmp_path: Path) -> None:
+    log = tmp_path / "app.log"
+    reader = follower(tmp_path)
+    append(log, "before\n")
+    async with reader.running():
+        pass
+    append(log, "while away\nbeg")
+    async with reader.running() as steps:
+        append(log, "un\n")
+        await steps.idle()
+    assert "".join(line.text for line in reader.lines) == "while awaybegun"
+
+
+async def test_a_rotation_while_away_loses_nothing(tmp_path: Path) -> None:
+    log = tmp_path / "app.log"
+    reader = follower(tmp_path, labels={"service": "{name}"})
+    async with reader.running() as steps:
+        append(log, "one\n")
+        await steps.idle()
+    append(log, "two\n")
+    log.rename(tmp_path / "app.log-20270115")
+    append(log, "three\n")
+    async with reader.running():
+        pass
+    assert [line.text for line in reader.lines] == ["one", "two", "three"]
+    assert {line.labels["service"] for line in reader.lines} == {"app"}
+
+
+async def test_a_file_that_went_while_away_is_counted(tmp_path: Path) -> None:
+    log = tmp_path / "app.log"
+    reader = follower(tmp_path)
+    async with reader.running() as steps:
+        append(log, "one\n")
+        await steps.idle()
+    inode = log.stat().st_ino
+    log.write_text("other\n")  # the same inode, but not the file that it was
+    assert log.stat().st_ino == inode
+    async with reader.running():
+        pass
+    assert [line.text for line in reader.lines] == ["one", "other"]
+    assert reader.house.counts["lost_files"] == 1
+
+
+# --- limits -------------------------------------------------------------------------------
+
+
+async def test_too_many_files_are_told(tmp_path: Path) -> None:
+    for number in range(300):
+        append(tmp_path / f"{number}.log", "x\n")
+        os.utime(tmp_path / f"{number}.log", (number, number))
+    reader = follower(tmp_path, "*.log")
+    async with reader.running() as steps:
+        assert reader.house.gone == ["44 files more than 256 are not followed"]
+        append(tmp_path / "44.log", "the oldest that is followed\n")
+        append(tmp_path / "43.log", "the youngest that is not\n")
+        assert await steps.idle() == ["the oldest that is followed"]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"paths": ()}, "paths"),
+        ({"paths": ("a", "")}, "paths"),
+        ({"labels": {"a": "{path}"}}, "only {name} and {dir}"),
+        ({"every": Duration(0)}, "every"),
+    ],
+)
+def test_wrong_settings_say_what_is_wrong(wrong: dict[str, Any], words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        FileSettings(**{"paths": ("a",), **wrong})
+
+
+# --- all of it together -------------------------------------------------------------------
+
+STEPS = st.one_of(
+    st.tuples(st.just("write"), st.integers(0, 40), st.booleans()),
+    st.tuples(
+        st.sampled_from(["read", "rotate", "truncate", "restart"]), st.just(0), st.just(False)
+    ),
+    st.tuples(st.just("crash"), st.integers(0, 3), st.just(False)),
+)
+
+
+@settings(max_examples=60, deadline=None, print_blob=True)
+@given(st.lists(STEPS, max_size=30))
+def test_whatever_is_written_is_read_once_and_in_order(
+    steps: list[tuple[str, int, bool]],
+) -> None:
+    with TemporaryDirectory() as folder:
+        asyncio.run(Story(Path(folder)).run(steps))
+
+
+class Story:
+    """One program writes, rotates and truncates its log; one daemon reads, stops and crashes."""
+
+    def __init__(self, folder: Path) -> None:
+        self.log = folder / "app.log"
+        self.log.touch()
+        self.reader = follower(folder, "app.log*")
+        self.wanted = ""
+        self.written = self.rotations = 0
+        self.checkpoints: list[tuple[Position | None, list[LogLine]]] = []
+
+    async def run(self, steps: list[tuple[str, int, bool]]) -> None:
+        await self.read()
+        self.checkpoints = self.checkpoints[-1:]  # before it, all of this is not followed yet
+        for what, amount, ended in steps:
+            await getattr(self, what)(amount, ended)
+        await self.read()
+        assert "".join(line.text for line in self.reader.lines) == self.wanted
+
+    async def write(self, amount: int, ended: bool) -> None:
+        for _ in range(amount + 1):
+            self.written += 1
+            self.wanted += f"<{self.written}>"
+            append(self.log, f"<{self.written}>" + ("\n" if ended else ""))
+        os.utime(self.log, (self.written, self.written))  # the file system's clock is coarse
+
+    async def rotate(self, *_: object) -> None:
+        append(self.log, "\n")  # programs rotate between lines
+        os.utime(self.log, (self.written, self.written))
+        self.rotations += 1
+        self.log.rename(self.log.with_name(f"app.log.{self.rotations}"))
+        self.log.touch()
+        self.written += 1
+        os.utime(self.log, (self.written, self.written))
+
+    async def truncate(self, *_: object) -> None:
+        """What was not read before is lost: no reader could help it."""
+        await self.read()
+        os.truncate(self.log, 0)
+        await self.read()
+        self.checkpoints = self.checkpoints[-1:]
+
+    async def crash(self, since: int, _: bool) -> None:
+        await self.read()
+        self.reader.position, self.reader.lines = self.checkpoints[-1 - since :][0]
+        self.reader.lines = list(self.reader.lines)
+
+    async def restart(self, *_: object) -> None:
+        await self.read()
+
+    async def read(self, *_: object) -> None:
+        async with self.reader.running() as steps:
+            await steps.idle()
+        self.checkpoints.append((self.reader.position, list(self.reader.lines)))
