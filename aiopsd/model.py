@@ -274,10 +274,6 @@ class Delivery(Event, frozen=True, kw_only=True):
     digest: str = ""  # of what was said last
     told: int = 0  # lines of the story already told
 
-    @property
-    def closed(self) -> bool:
-        return False
-
 
 class Gap(Event, frozen=True, kw_only=True):
     """A stretch of time that a source could not deliver: dated and counted, never silent."""

@@ -18,6 +18,7 @@ from msgspec.structs import replace
 from aiopsd.model import SEVERITIES, Anomaly, Change, Incident, Moment, Suspect
 
 Edges = frozenset[tuple[str, str]]
+CHANGE_SECS = 900.0  # a change this long before the onset still belongs to the story
 MAX_MEMBERS = 200
 MAX_MOMENTS = 200
 
@@ -152,12 +153,13 @@ class Grouping:
         return sorted(group, key=lambda a: (a.onset_s, a.id))
 
     def _attach(self, changes: Sequence[Change]) -> list[str]:
-        """Changes on a service of an open incident become part of its story."""
+        """Changes on a service of an open incident become part of its story; once."""
         touched = []
         for change in changes:
             for incident in self.open:
-                known = {c.id for c in incident.changes}
-                if change.service in incident.services and change.id not in known:
+                known = any(c.id == change.id for c in incident.changes)
+                near = change.time_s >= incident.onset_s - CHANGE_SECS
+                if near and not known and change.service in incident.services:
                     self._incidents[incident.id] = _changed(incident, change)
                     touched.append(incident.id)
         return touched

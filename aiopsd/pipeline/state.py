@@ -52,15 +52,24 @@ class State:
         for name, decision in list(self.decisions.items()):
             if decision.time_s < before_s and decision.incident not in self.incidents:
                 del self.decisions[name]
-        for name in [n for n in self.deliveries if n.split("/", 1)[1] not in self.incidents]:
+        for name in [n for n in self.deliveries if not self._knows(n)]:
             del self.deliveries[name]
+
+    def _knows(self, delivery: str) -> bool:
+        """Whether the incident or run that a notifier spoke of is still in view."""
+        thing = delivery.split("/", 1)[1]
+        return thing in self.incidents or thing in self.runs
 
 
 async def restore(store: Store, now_s: float) -> State:
     """The state as the journal knows it."""
     state = State()
     since_s = now_s - REMEMBER_SECS
-    for kind in (Incident, Run, Decision, Delivery, Halt):
+    for kind in (Incident, Run, Decision, Halt):
         for event in await store.current(kind, since_s=since_s):
             state.apply(event)
+    # An incident may be open for longer than anything was said about it.
+    for event in await store.current(Delivery, since_s=0.0):
+        state.apply(event)
+    state.forget(since_s)
     return state

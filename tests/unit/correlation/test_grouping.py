@@ -171,6 +171,15 @@ def test_a_change_on_a_member_becomes_part_of_the_story_once() -> None:
     assert grouping.absorb((), EDGES, [change], T + 2) == []
 
 
+def test_a_change_joins_with_its_service_even_when_it_came_first() -> None:
+    grouping = Grouping()
+    change = Change(id="c", kind="deploy", time_s=T - 5, service="payments", version="v2")
+    old = Change(id="o", kind="deploy", time_s=T - 5000, service="payments", version="v1")
+    grouping.absorb([anomaly("checkout")], EDGES, [change, old], T)
+    (incident,) = grouping.absorb([anomaly("payments")], EDGES, [change, old], T + 1)
+    assert incident.changes == (change,)
+
+
 def test_severity_and_title_follow_the_worst() -> None:
     grouping = Grouping()
     absorb(grouping, anomaly("payments", severity="low"))
