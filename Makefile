@@ -9,7 +9,7 @@ PACKAGES := prometheus prometheus-alertmanager prometheus-node-exporter mosquitt
   systemd libnss-systemd dbus polkitd procps iproute2 util-linux chromium
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint bench lock clean packages
+.PHONY: help setup demo test soak lint bench lock clean packages
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -21,6 +21,9 @@ demo: $(READY) ## Watch a toy shop break and heal (about a minute)
 
 test: $(READY) packages lint ## Lint, then run every test that this machine can run
 	$(BIN)/pytest -q $(ARGS)
+
+soak: $(READY) packages ## Every demo fault in every service, outages of a minute (an hour)
+	AIOPSD_SOAK=1 AIOPSD_AWAY_SECS=60 $(BIN)/pytest -q -v tests/e2e $(ARGS)
 
 lint: $(READY) ## Style, format and types
 	$(BIN)/ruff check
