@@ -104,17 +104,17 @@ def plain(found: Any) -> Any:
     """JSON only, as CEL likes it: exact types, finite numbers (others become null)."""
     if found is None or isinstance(found, bool):
         return found
-    if isinstance(found, str):
-        return str(found)
+    if isinstance(found, str):  # without the halves of characters that no JSON can carry
+        return str(found) if found.isascii() else found.encode("utf-8", "replace").decode()
     if isinstance(found, int):
         return int(found) if -(2**63) <= found < 2**63 else float(found)
     if isinstance(found, float):
         return found.__float__() if math.isfinite(found) else None
     if isinstance(found, Mapping):
-        return {str(key): plain(entry) for key, entry in found.items()}
+        return {plain(str(key)): plain(entry) for key, entry in found.items()}
     if isinstance(found, (list, tuple)):
         return [plain(entry) for entry in found]
-    return str(found)
+    return plain(str(found))
 
 
 # --- ${...} -----------------------------------------------------------------------------

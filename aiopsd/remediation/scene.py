@@ -124,12 +124,16 @@ class Scene:
             now = "nobody" if root is None else root.id
             raise Stop("superseded", f"the first suspect is {now} now, not {said['id']}")
 
-    async def stop_if_unguarded(self, target: Mapping[str, Any]) -> None:
-        """Is the diagnosis still true? Asks with what is known now."""
+    async def look(self) -> None:
+        """The playbook's ``metrics`` as they are now. Who cannot see does not act."""
         try:
             self.metric = await metric_values(self.playbook, self.reach.metrics, self.context())
         except Unreachable as error:
             raise Stop("inconclusive", f"cannot see, so does not act: {error}") from None
+
+    async def stop_if_unguarded(self, target: Mapping[str, Any]) -> None:
+        """Is the diagnosis still true? Asks with what is known now."""
+        await self.look()
         seen = self.context(target)
         incident = self.reach.incident(self.run.incident)
         for suspect in incident.suspects if incident is not None else ():

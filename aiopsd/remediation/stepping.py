@@ -76,6 +76,7 @@ async def _wanted(scene: Scene, step: Step) -> bool:
     if step.if_ is None:
         return True
     why = f"{step.if_} is false"
+    await scene.look()
     try:
         if expressions.true(step.if_, scene.context()):
             return True
@@ -91,6 +92,7 @@ async def _wanted(scene: Scene, step: Step) -> bool:
 
 async def _try(scene: Scene, step: Step, attempt: int) -> Tried:
     scene.stop_if_pointless()
+    await scene.look()
     record = StepRecord(
         id=step.id,
         do=step.do,

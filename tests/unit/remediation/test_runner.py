@@ -348,6 +348,14 @@ async def test_metrics_in_guards_are_asked_anew() -> None:
     assert "`metric.spare` is null" in world.story()[-1]
 
 
+async def test_steps_see_metrics_as_they_are_now() -> None:
+    text = PLAYBOOK.replace("steps:", "metrics: {wanted: wanted_level}\nsteps:", 1)
+    text = text.replace("to: 1}", 'to: "${metric.wanted}"}\n    if: metric.wanted > 0.5')
+    world = World(playbook=playbook(text), values={"wanted_level": 2.0})
+    run = await world.run()
+    assert (run.outcome, run.steps[0].inputs["to"]) == ("healed", 2.0)
+
+
 async def test_an_incident_that_is_over_needs_nothing() -> None:
     world = World()
     plan = world.plan()
@@ -532,7 +540,7 @@ async def test_after_a_crash_no_telling_is_for_a_person() -> None:
     ("on_crash", "outcome", "calls"),
     [
         ("retry", "healed", ["before", "apply"]),
-        ("rollback", "failed", ["undo"]),
+        ("rollback", "failed", ["probe", "undo"]),
         ("escalate", "failed", []),
     ],
 )

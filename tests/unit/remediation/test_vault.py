@@ -4,6 +4,7 @@ import base64
 import json
 from urllib.parse import quote
 
+import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,7 +15,7 @@ PARAMS = {"key": Param(type="secret", from_="credential:k"), "n": Param(type="in
 
 
 @given(
-    st.text(st.characters(exclude_characters="*"), min_size=4, max_size=30),
+    st.text(st.characters(codec="utf-8", exclude_characters="*"), min_size=4, max_size=30),
     st.text("abc ", max_size=10),
 )
 def test_no_form_of_a_secret_is_written(secret: str, words: str) -> None:
@@ -52,4 +53,7 @@ def test_a_long_text_keeps_its_end() -> None:
 
 
 def test_what_is_written_is_json() -> None:
-    assert Vault({}, {}, str).clean({1: (float("nan"), b"x")}) == {"1": [None, "b'x'"]}
+    odd = {1: (float("nan"), b"x"), "\ud800": "half a character \ud800"}
+    clean = Vault({}, {}, str).clean(odd)
+    assert clean == {"1": [None, "b'x'"], "?": "half a character ?"}
+    assert msgspec.json.encode(clean)

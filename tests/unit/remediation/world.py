@@ -68,7 +68,7 @@ class Toy:
         if "name" not in inputs:
             return ["`name` is missing"]
         to = inputs.get("to", 0)
-        return [] if isinstance(to, int) or "${" in to else ["`to` must be a number"]
+        return [] if isinstance(to, (int, float)) or "${" in to else ["`to` must be a number"]
 
     async def plan(self, action: Action) -> dict[str, Any]:
         raise AssertionError("nobody asked for a plan")
