@@ -41,6 +41,7 @@ class Document:
     data: Any = None
     problems: list[Problem] = field(default_factory=list)
     _places: dict[Path_, tuple[int, int]] = field(default_factory=dict)
+    _quoted: set[Path_] = field(default_factory=set)
 
     def place(self, path: Path_) -> tuple[int, int]:
         """Line and column (from 1) of an entry, or of its nearest parent."""
@@ -48,9 +49,12 @@ class Document:
             path = path[:-1]
         return self._places.get(path, (1, 1))
 
-    def complain(self, path: Path_, text: str, *, offset: int = 0) -> None:
+    def complain(self, path: Path_, text: str, *, offset: int | None = None) -> None:
+        """``offset``: of a character inside the entry's text, where the fault is."""
         line, column = self.place(path)
-        self.problems.append(Problem(self.file, line, column + offset, text))
+        if offset is not None:
+            column += offset + (path in self._quoted)
+        self.problems.append(Problem(self.file, line, column, text))
 
 
 def read(path: Path, shown_as: str | None = None) -> Document:
@@ -134,9 +138,13 @@ class _Reader:
             found[key] = self.value(value_node, here)
             if isinstance(value_node, ScalarNode):
                 self.document._places[(*here, "=")] = _place(value_node)
+                if value_node.style in ("'", '"'):
+                    self.document._quoted.add((*here, "="))
         return found
 
     def _scalar(self, node: ScalarNode, path: Path_) -> Any:
+        if node.style in ("'", '"'):
+            self.document._quoted.add(path)
         text, kind = str(node.value), str(node.tag).rsplit(":", 1)[-1]
         try:
             match kind:

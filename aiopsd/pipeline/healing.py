@@ -7,6 +7,7 @@ from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import Any
 
 from aiopsd.contracts import Metrics
+from aiopsd.errors import Refused
 from aiopsd.model import Decision, Halt, Incident, Run
 from aiopsd.pipeline.correlating import Publish
 from aiopsd.pipeline.state import State
@@ -15,6 +16,7 @@ from aiopsd.remediation.matching import Plan, match
 from aiopsd.remediation.measuring import consider
 from aiopsd.remediation.runner import Runner
 from aiopsd.remediation.schema import Playbook
+from aiopsd.telemetry import log
 
 AGAIN_SECS = 2.0  # how often plans that were held are judged again
 
@@ -38,7 +40,7 @@ class Healing:
         self._halts = halts
         self._house = house
         self._group = asyncio.TaskGroup()
-        self._tasks: set[asyncio.Task[Run]] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
         self._considered_s = 0.0
 
     async def __aenter__(self) -> Healing:
@@ -114,6 +116,14 @@ class Healing:
             await publish(decision)
 
     def _start(self, work: Coroutine[Any, Any, Run], name: str) -> None:
-        task = self._group.create_task(work, name=name)
+        task = self._group.create_task(_careful(work), name=name)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+async def _careful(work: Coroutine[Any, Any, Run]) -> None:
+    """A run that is refused at its very beginning has done nothing."""
+    try:
+        await work
+    except Refused as error:
+        log.error("run refused reason=%s", error)

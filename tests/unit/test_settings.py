@@ -60,7 +60,7 @@ named:
     assert problems(text) == [
         "f.yaml:1:1: `every` is missing",
         "f.yaml:1:1: unknown key 'evry'; did you mean 'every'?",
-        "f.yaml:3:28: expected `float`, got `str` ('wide')",
+        "f.yaml:3:28: expected a number, got 'wide'",
         "f.yaml:4:38: 'rond' is not allowed; did you mean 'round'?",
         "f.yaml:5:12: unknown type 'triangle'; known: circle, square",
         "f.yaml:6:5: `type` is missing; known: circle, square",
@@ -84,6 +84,13 @@ named:
 def test_a_broken_document_says_where(text: str, said: str) -> None:
     found = [str(p) for p in parse(text, "f.yaml").problems]
     assert any(said in problem for problem in found), found
+
+
+def test_a_fault_inside_a_quoted_text_is_counted_behind_the_quote() -> None:
+    document = parse('a: "x y"\nb: x y\nc: ["x y"]', "f.yaml")
+    for path in (("a", "="), ("b", "="), ("c", 0)):
+        document.complain(path, "y is wrong", offset=2)
+    assert [p.column for p in document.problems] == [7, 6, 8]
 
 
 def test_aliases_cannot_blow_up() -> None:

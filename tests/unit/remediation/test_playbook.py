@@ -55,7 +55,7 @@ ONE_FAULT = [
     (changed("root.score >= 0.5", "forecast.low_s > 1"),
      "7:34: `forecast` is not available in this version"),
     (changed("${root.service}\"}\nsteps", "${root.servce}\"}\nsteps"),
-     "8:29: `root` has no `servce`; did you mean `service`?"),
+     "8:30: `root` has no `servce`; did you mean `service`?"),
     (changed("${root.service}\"}\nsteps", "${root.service\"}\nsteps"), "`${` is never closed"),
     (changed("toy.set", "toy.st"), "11:9: unknown action 'toy.st'; did you mean 'toy.set'?"),
     (changed("toy.set", "k8s.scale"), "unknown action 'k8s.scale'; known: toy.add, toy.set"),
