@@ -271,8 +271,12 @@ class House:
     def ready(self) -> str:
         """It can see by at least one source; what it cannot see is named in /metrics."""
         sources = set(self.sources)
-        gone = {name.split("/")[0] for name in self.telemetry.gone} & sources
-        if sources and gone == sources:
+        # A source of many targets (``source/target``) sees as long as one of them answers.
+        gone, well = (
+            {part.split("/")[0] for part in parts} & sources
+            for parts in (self.telemetry.gone, self.telemetry.well)
+        )
+        if sources and gone - well == sources:
             return "no source answers: " + "; ".join(
                 f"{name}: {why}" for name, (_, why) in self.telemetry.gone.items()
             )

@@ -52,6 +52,7 @@ class Telemetry:
     counters: dict[tuple[str, str], float] = field(default_factory=dict)
     gauges: dict[str, Callable[[], float]] = field(default_factory=dict)
     gone: dict[str, tuple[float, str]] = field(default_factory=dict)  # part -> since, reason
+    well: set[str] = field(default_factory=set)  # parts whose last word was a good one
 
     def count(self, what: str, amount: float = 1.0, part: str = "") -> None:
         key = (what, part)
@@ -67,8 +68,10 @@ class Telemetry:
             log.warning("gone part=%s reason=%s", part, reason)
             self.count("gone", 1, part)
         self.gone[part] = (since, reason)
+        self.well.discard(part)
 
     def came(self, part: str) -> None:
+        self.well.add(part)
         if part in self.gone:
             since, _ = self.gone.pop(part)
             log.info("back part=%s after=%.0fs", part, self.clock() - since)
