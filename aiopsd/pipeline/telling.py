@@ -25,6 +25,7 @@ class Outbox:
         self._notifier = notifier
         self._telemetry = telemetry
         self._waiting: dict[tuple[str, str], Event] = {}
+        self._unheard: set[tuple[str, str]] = set()  # told in vain: until heard, it is not back
         self._news = asyncio.Event()
         self._closing = asyncio.Event()
 
@@ -54,17 +55,21 @@ class Outbox:
                 await self._notifier.notify(event)
             except Unreachable as error:
                 self._waiting.setdefault(key, event)  # newer news may have come meanwhile
+                self._unheard.add(key)
                 self._telemetry.went(self.name, str(error))
                 if self._closing.is_set():
                     return
                 await self._pause(wait_secs * random.uniform(0.8, 1.2))  # noqa: S311 - jitter
                 wait_secs = min(2 * wait_secs, LONGEST_WAIT_SECS)
             except Refused as error:
+                self._unheard.discard(key)
                 self._telemetry.count("notices_refused", 1, self.name)
                 log.error("refused part=%s event=%s reason=%s", self.name, event.id, error)
             else:
                 wait_secs = FIRST_WAIT_SECS
-                self._telemetry.came(self.name)
+                self._unheard.discard(key)
+                if not self._unheard:  # one may succeed because there was nothing to say
+                    self._telemetry.came(self.name)
                 self._telemetry.count("notices", 1, self.name)
 
     async def _pause(self, secs: float) -> None:

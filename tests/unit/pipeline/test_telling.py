@@ -126,3 +126,25 @@ async def test_closing_does_not_wait_for_one_who_is_away() -> None:
         await until(lambda: ear.tried == 4)
         begun = asyncio.get_running_loop().time()
     assert asyncio.get_running_loop().time() - begun < 1.0
+
+
+async def test_a_thing_with_nothing_to_say_does_not_mean_that_it_is_back(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """After a restart every incident is told again, and most were heard long ago."""
+
+    class Deaf(Ear):
+        async def notify(self, event: Event) -> None:
+            self.tried += 1
+            await asyncio.sleep(0)
+            if event.id == "new" and self.failures:
+                raise self.failures.pop(0)
+
+    caplog.set_level("INFO", "aiopsd")
+    ear = Deaf()
+    ear.failures = [Unreachable("away") for _ in range(3)]
+    async with told(ear) as (outbox, _):
+        for name in ("new", "old", "older"):
+            outbox.put(incident(name, "news"))
+        await until(lambda: ear.tried == 6)
+    assert [r.message.split()[0] for r in caplog.records] == ["gone", "back"]
