@@ -237,15 +237,14 @@ async def _eventually(one: Hook, status: int) -> None:
 
 
 async def test_503_when_too_many_wait() -> None:
-    async with hook(waiting=2) as one:
+    async with hook(waiting=2, answer_within=Duration(300)) as one, asyncio.timeout(60):
         stream = one.source.stream(None)
         first = asyncio.ensure_future(anext(stream))  # one is taken, and the reader stops there
         await asyncio.sleep(0)
         posts = [asyncio.create_task(one.post(RECORDED))]
         await first
         posts += [asyncio.create_task(one.post(RECORDED)) for _ in range(3)]
-        async with asyncio.timeout(60):
-            (refused,), _ = await asyncio.wait(posts, return_when=asyncio.FIRST_COMPLETED)
+        (refused,), _ = await asyncio.wait(posts, return_when=asyncio.FIRST_COMPLETED)
         assert await refused == (503, "too many notifications are waiting to be journalled\n")
         await one.source.commit({"request": 1})
         assert (await posts[0])[0] == 200
@@ -302,14 +301,16 @@ async def test_408_for_a_body_that_does_not_come() -> None:
         assert answer.startswith(b"HTTP/1.1 408 ")
 
 
-async def test_a_sender_that_hangs_up_harms_nobody() -> None:
-    async with hook() as one, committing(one):
+async def test_a_sender_that_hangs_up_harms_nobody(caplog: pytest.LogCaptureFixture) -> None:
+    async with hook() as one, committing(one) as readings:
         _, writer = await asyncio.open_connection("127.0.0.1", one.port)
         head = "POST /hooks/alertmanager HTTP/1.1\r\nHost: a\r\nContent-Length: 99\r\n\r\n{"
         writer.write(head.encode())
         await writer.drain()
         writer.close()
+        await readings.until(lambda: one.witness.counts["refused_requests"] == 1)
         assert (await one.post(RECORDED))[0] == 200
+    assert not caplog.records
 
 
 @pytest.mark.parametrize(
