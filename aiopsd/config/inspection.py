@@ -1,0 +1,225 @@
+"""All files of a configuration are read; what is wrong in one does not hide the others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from aiopsd.config.parts import check_parts
+from aiopsd.config.schema import DaemonSettings, PackSettings, RuleSettings
+from aiopsd.contracts import Executor
+from aiopsd.document import Document, Path_, Problem, read
+from aiopsd.errors import ConfigError
+from aiopsd.executors import ExecutorSettings, default_executors
+from aiopsd.remediation.playbook import Playbook, load_playbook
+from aiopsd.settings import Reader
+from aiopsd.sources.alertmanager import AlertmanagerSettings
+from aiopsd.sources.prometheus import PrometheusSettings
+
+
+@dataclass(frozen=True)
+class Config:
+    """All that people wrote, read and believed."""
+
+    path: Path
+    daemon: DaemonSettings
+    rules: tuple[RuleSettings, ...]
+    playbooks: tuple[Playbook, ...]
+    executors: dict[str, ExecutorSettings]
+
+    @property
+    def base(self) -> Path:
+        """Where relative paths begin: beside aiopsd.yaml, also where that is a symbolic link."""
+        return self.path.resolve().parent
+
+    @property
+    def state(self) -> Path:
+        return self.base / self.daemon.state
+
+    @property
+    def querier(self) -> str | None:
+        """The source that rules without a `source` are asked of, and playbooks too."""
+        return next(iter(_askable(self.daemon)), None)
+
+    def asked(self, rule: RuleSettings) -> str | None:
+        """Which source this rule's PromQL is asked of."""
+        return rule.source or self.querier
+
+    def streamed(self, rule: RuleSettings) -> bool:
+        """PromQL wins where somebody can answer it; else the rule selects from the stream."""
+        return bool(rule.select) and not (rule.promql and self.querier)
+
+
+class WrongConfig(ConfigError):
+    """Carries every problem, in the order of the files."""
+
+    def __init__(self, problems: list[Problem]) -> None:
+        self.problems = problems
+        super().__init__("\n".join(map(str, problems)))
+
+
+def load(path: Path) -> Config:
+    """Raises WrongConfig with every problem there is."""
+    config, problems = inspect(path)
+    if problems or config is None:
+        raise WrongConfig(problems)
+    return config
+
+
+def inspect(path: Path) -> tuple[Config | None, list[Problem]]:
+    """The configuration as far as it can be read, and every wrong entry in all files."""
+    document = read(path)
+    if document.data is None and not document.problems:
+        document.complain((), "the file is empty; `aiopsd init` writes one that works")
+    if document.data is None:
+        return None, sorted(document.problems)
+    settings: DaemonSettings | None = Reader(document).read(DaemonSettings, document.data)
+    base = (path.resolve() if path.is_symlink() else path).parent
+    inspection = _Inspection(document, settings, base)
+    rules, playbooks = tuple(inspection.rules()), tuple(inspection.playbooks())
+    problems = [p for d in (document, *inspection.documents) for p in sorted(d.problems)]
+    if settings is None:
+        return None, problems
+    executors = default_executors() | settings.executors
+    return Config(path, settings, rules, playbooks, executors), problems
+
+
+def _askable(settings: DaemonSettings) -> list[str]:
+    """Sources that answer PromQL."""
+    return [n for n, one in settings.sources.items() if isinstance(one, PrometheusSettings)]
+
+
+def _streams(settings: DaemonSettings) -> bool:
+    """Some source hands over raw series or log lines."""
+    others = (PrometheusSettings, AlertmanagerSettings)
+    return any(not isinstance(one, others) for one in settings.sources.values())
+
+
+@dataclass
+class _Inspection:
+    """``settings`` is None where aiopsd.yaml has faults: then nothing is held against it."""
+
+    document: Document
+    settings: DaemonSettings | None
+    base: Path
+    documents: list[Document] = field(default_factory=list)  # rules, then playbooks
+    written: set[str] | None = field(default_factory=set)  # rule ids; None: not all are known
+
+    def __post_init__(self) -> None:
+        if self.settings is not None:
+            check_parts(self.document, self.settings, self.base)
+
+    def _documents(self, room: str) -> Iterator[Document]:
+        """The files of a folder, those that parse; hidden ones are an editor's own."""
+        data = self.document.data if isinstance(self.document.data, dict) else {}
+        written = data.get(room)
+        folder = self.base / (written if isinstance(written, str) else room)
+        try:
+            paths = sorted(folder.iterdir())
+        except (OSError, ValueError) as error:
+            if room in data and (self.settings is not None or isinstance(written, str)):
+                why = getattr(error, "strerror", None) or str(error)
+                self.document.complain((room, "="), f"cannot read the folder {folder}: {why}")
+                self.written = None
+            return
+        for path in paths:
+            if path.suffix in (".yaml", ".yml") and not path.name.startswith("."):
+                one = read(path)
+                self.documents.append(one)
+                if one.data is None and not one.problems:
+                    one.complain((), "the file is empty")
+                if not one.problems:
+                    yield one
+                elif room == "rules":
+                    self.written = None
+
+    # --- rules ----------------------------------------------------------------------------
+
+    def rules(self) -> Iterator[RuleSettings]:
+        owner: dict[str, str] = {}
+        for document in self._documents("rules"):
+            for index, rule in self._pack(document):
+                if rule.id in owner:
+                    text = f"rule {rule.id!r} already stands in {owner[rule.id]}"
+                    document.complain(("rules", index, "id", "="), text)
+                    continue
+                owner[rule.id] = document.file
+                for key, wrong in self._unanswered(rule):
+                    document.complain(("rules", index, key), f"rule {rule.id!r}: {wrong}")
+                yield rule
+
+    def _pack(self, document: Document) -> Iterator[tuple[int, RuleSettings]]:
+        """Rules one by one: a wrong rule does not hide the others."""
+        reader, data = Reader(document), document.data
+        if not isinstance(data, dict) or not isinstance(data.get("rules"), list):
+            self.written = None
+            reader.read(PackSettings, data)
+            return
+        reader.read(PackSettings, data | {"rules": []})
+        for index, entry in enumerate(data["rules"]):
+            if self.written is not None and isinstance(entry, dict):
+                self.written.add(str(entry.get("id")))
+            rule = reader.read(RuleSettings, entry, ("rules", index))
+            if rule is not None:
+                yield index, rule
+
+    def _unanswered(self, rule: RuleSettings) -> Iterator[tuple[str, str]]:
+        """Why nobody can answer this rule, and by which key; nothing when somebody can."""
+        if self.settings is None:
+            return
+        known = _askable(self.settings)
+        if rule.source and rule.source not in known:
+            names = ", ".join(known) or "none"
+            yield "source", f"no prometheus source {rule.source!r}; known: {names}"
+        elif rule.promql and not rule.select and not known:
+            yield "promql", ("PromQL needs a source of type prometheus; without one, write "
+                             "`select`")  # fmt: skip
+        elif not (rule.promql and known) and not _streams(self.settings):
+            yield "select", ("`select` needs a source that hands over raw series or lines, such "
+                             "as scrape or loki")  # fmt: skip
+
+    # --- playbooks ------------------------------------------------------------------------
+
+    def playbooks(self) -> Iterator[Playbook]:
+        owner: dict[str, str] = {}
+        executors = self._executors()
+        for document in self._documents("playbooks"):
+            if executors is None:
+                continue
+            playbook = load_playbook(document, executors, rules=self.written)
+            if playbook is None:
+                continue
+            if playbook.name in owner:
+                text = f"playbook {playbook.name!r} already stands in {owner[playbook.name]}"
+                document.complain(("name", "="), text)
+                continue
+            owner[playbook.name] = document.file
+            if self.settings is not None and not _askable(self.settings):
+                for path in _promql(playbook):
+                    document.complain(path, "PromQL needs a source of type prometheus; without "
+                                            "one, write `rule`")  # fmt: skip
+            yield playbook
+
+    def _executors(self) -> dict[str, Executor] | None:
+        """By which actions are judged; None where what is written of them has faults."""
+        if self.settings is None and "executors" in (self.document.data or {}):
+            return None
+        written = self.settings.executors if self.settings is not None else {}
+        return {n: part.build(self.base) for n, part in (default_executors() | written).items()}
+
+
+def _promql(playbook: Playbook) -> Iterator[Path_]:
+    """Where this playbook asks in PromQL."""
+    for name in playbook.metrics:
+        if playbook.measure(name).promql is not None:
+            yield "metrics", name
+    rooms: dict[str, Any] = {
+        "checks": playbook.verify.checks,
+        "must_not_worsen": playbook.verify.must_not_worsen,
+    }
+    for room, checks in rooms.items():
+        for index, check in enumerate(checks):
+            if check.promql is not None:
+                yield "verify", room, index, "promql"

@@ -1,0 +1,57 @@
+"""What the names and files of sources, notifiers and executors must be for them to be built."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from aiopsd.config.schema import DaemonSettings
+from aiopsd.document import Document, Path_
+from aiopsd.errors import ConfigError
+from aiopsd.settings import SecretFile
+from aiopsd.sources.alertmanager import AlertmanagerSettings
+
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
+
+
+def check_parts(document: Document, settings: DaemonSettings, base: Path) -> None:
+    """What is wrong would otherwise come out when the part is built, or at night."""
+    rooms: dict[str, dict[str, Any]] = {
+        "sources": settings.sources,
+        "notifiers": settings.notifiers,
+        "executors": settings.executors,
+    }
+    for room, parts in rooms.items():
+        for name, part in parts.items():
+            if not _NAME.fullmatch(name):
+                document.complain((room, name), f"{name!r} cannot name a part: letters, digits, "
+                                                "_ and -, with a letter first")  # fmt: skip
+            for key, wrong in _files(part, base):
+                document.complain((room, name, key, "="), wrong)
+    for path, wrong in _hooks(settings):
+        document.complain(path, wrong)
+
+
+def _files(part: Any, base: Path) -> Iterator[tuple[str, str]]:
+    """Secrets and certificates that are not there to be read."""
+    for key in part.__struct_fields__:
+        value = getattr(part, key)
+        if isinstance(value, SecretFile):
+            try:
+                value.read(base)
+            except ConfigError as error:
+                yield key, str(error)
+        elif key == "ca_file" and value and not (base / value).is_file():
+            yield key, f"no such file: {base / value}"
+
+
+def _hooks(settings: DaemonSettings) -> Iterator[tuple[Path_, str]]:
+    """Two sources cannot listen on one path."""
+    owner: dict[str, str] = {}
+    for name, source in settings.sources.items():
+        if isinstance(source, AlertmanagerSettings):
+            if source.path in owner:
+                yield ("sources", name), f"`path: {source.path}` is taken by {owner[source.path]}"
+            owner.setdefault(source.path, name)

@@ -1,0 +1,158 @@
+"""What people write in aiopsd.yaml and in rules/, as frozen structs; defaults are the documented
+ones (docs/configuration.md, docs/rules.md)."""
+
+from __future__ import annotations
+
+import re
+from typing import Literal
+
+import msgspec
+
+from aiopsd.detectors import DetectorSettings
+from aiopsd.executors import ExecutorSettings
+from aiopsd.model import Kind, Mode, Severity
+from aiopsd.notifiers import NotifierSettings
+from aiopsd.settings import Duration, Settings
+from aiopsd.sources import SourceSettings
+from aiopsd.transforms import Agg, As, Selection, compile_selection
+
+STATE = "state"
+_RULE_ID = re.compile(r"[A-Za-z_][\w.:-]*", re.ASCII)
+
+
+class ChangeSettings(Settings, frozen=True, kw_only=True):
+    """A rule that watches a label for new values instead of judging numbers."""
+
+    label: str = "version"
+    kind: Literal["deploy", "config", "scale", "flag"] = "deploy"
+
+
+class RuleSettings(Settings, frozen=True, kw_only=True):
+    """What is strange."""
+
+    id: str
+    promql: str | None = None
+    select: str | None = None
+    as_: As = msgspec.field(default="value", name="as")
+    by: tuple[str, ...] = ()
+    over: str | None = None
+    window: Duration = Duration(60)
+    agg: Agg = "sum"
+    source: str = ""  # of several Prometheus sources, the one to ask
+    every: Duration = Duration(15)
+    detector: DetectorSettings | None = None
+    change: ChangeSettings | None = None
+    for_: Duration = msgspec.field(default=Duration(0), name="for")
+    clear: Duration | None = None
+    kind: Kind = "saturation"
+    severity: Severity = "high"
+    entity: tuple[str, ...] = ("service",)
+    unit: Literal["", "ratio", "percent", "seconds", "bytes"] = ""
+    title: str = ""
+    runbook: str = ""
+
+    def __post_init__(self) -> None:
+        if not _RULE_ID.fullmatch(self.id):
+            raise ValueError(f"`id: {self.id}` must be a word of letters, digits and _ . : -")
+        if not self.promql and not self.select:
+            raise ValueError("a rule needs `promql` (asked of Prometheus) or `select` (streamed)")
+        if (self.detector is None) == (self.change is None):
+            raise ValueError("a rule needs a `detector` or a `change`, and not both")
+        if not self.entity:
+            raise ValueError("`entity` is empty: which labels name the sick thing?")
+        if self.every < 1:
+            raise ValueError(f"`every: {self.every}` is too often; at least 1s")
+        if self.select and self.by and not set(self.by) & set(self.entity):
+            raise ValueError(f"`by` keeps no label of `entity: [{', '.join(self.entity)}]`: "
+                             "nobody could say what is sick")  # fmt: skip
+        if self.select:
+            self.selection()
+
+    def selection(self) -> Selection:
+        return compile_selection(
+            self.select or "", self.as_, self.by, self.over, float(self.window), self.agg
+        )
+
+
+class PackSettings(Settings, frozen=True, kw_only=True):
+    """Rules that ship together."""
+
+    pack: str
+    rules: tuple[RuleSettings, ...]
+    enable_when: tuple[str, ...] = ()  # ``aiopsd init`` takes the pack where one of these exists
+    description: str = ""
+
+
+class AutomationSettings(Settings, frozen=True, kw_only=True):
+    """The ceiling over every playbook."""
+
+    mode: Literal["off", "observe", "auto"] = "observe"
+    runs_per_hour: int = 20
+    at_once: int = 4
+    settle: Duration = Duration(10)  # so long the first suspect must have been the same
+    storm_incidents: int = 10  # opened within five minutes: every playbook only observes
+
+    def __post_init__(self) -> None:
+        for name in ("runs_per_hour", "at_once", "storm_incidents"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"`{name}` must be at least 1; to stop automation, mode: off")
+
+    @property
+    def ceiling(self) -> Mode:
+        return Mode[self.mode.upper()]
+
+
+class IncidentSettings(Settings, frozen=True, kw_only=True):
+    """How anomalies become incidents."""
+
+    join: Duration = Duration(300)
+    quiet: Duration = Duration(30)
+    reopen: Duration = Duration(600)
+
+
+class WebSettings(Settings, frozen=True, kw_only=True):
+    """Where the daemon answers: /metrics, /healthz, /readyz, hooks."""
+
+    listen: str = "127.0.0.1:9797"
+
+    def __post_init__(self) -> None:
+        host, _, port = self.listen.rpartition(":")
+        if not host or not port.isdecimal() or int(port) > 65535:
+            raise ValueError(f"`listen: {self.listen}` is not host:port, such as 127.0.0.1:9797")
+
+    @property
+    def address(self) -> tuple[str, int]:
+        host, _, port = self.listen.rpartition(":")
+        return host.strip("[]"), int(port)
+
+
+class LimitSettings(Settings, frozen=True, kw_only=True):
+    """What bounds memory and disk."""
+
+    series: int = 200_000
+    keep: Duration = Duration(90 * 86400)  # closed events in the journal
+    grace: Duration = Duration(10)  # after SIGTERM, to finish what is in the pipeline
+    checkpoint: Duration = Duration(30)
+
+    def __post_init__(self) -> None:
+        if self.series < 1 or self.checkpoint <= 0:
+            raise ValueError("`series` must be at least 1, and `checkpoint` longer than 0s")
+        if self.keep < 3600:
+            raise ValueError(f"`keep: {self.keep}` is too short to look back; at least 1h")
+
+
+class DaemonSettings(Settings, frozen=True, kw_only=True):
+    """aiopsd.yaml."""
+
+    sources: dict[str, SourceSettings]
+    rules: str = "rules"
+    playbooks: str = "playbooks"
+    state: str = STATE
+    history: Duration = Duration(6 * 3600)
+    notifiers: dict[str, NotifierSettings] = {}
+    executors: dict[str, ExecutorSettings] = {}
+    automation: AutomationSettings = AutomationSettings()
+    incidents: IncidentSettings = IncidentSettings()
+    topology: dict[str, tuple[str, ...]] = {}
+    web: WebSettings = WebSettings()
+    limits: LimitSettings = LimitSettings()
