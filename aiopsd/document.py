@@ -161,6 +161,8 @@ class _Reader:
         except ValueError:
             self.document.complain(path, f"not a number: {text!r}")
             return None
+        if "\0" in text:
+            self.document.complain(path, "a NUL character has no meaning here")
         return text
 
 

@@ -24,6 +24,7 @@ from aiopsd.errors import ConfigError
 T = TypeVar("T")
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
+_LONGEST_SECS = 100 * 365.25 * 86400
 _DURATION = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|s|m|h|d|w))+")
 _PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d|w)")
 
@@ -40,7 +41,10 @@ class Duration(float):
         if not isinstance(text, str) or not _DURATION.fullmatch(text):
             meant = f"; did you mean {text}s?" if isinstance(text, (int, float)) else ""
             raise ValueError(f"not a duration: {text!r}; write 90s, 15m, 1h30m{meant}")
-        return cls(sum(float(n) * _UNITS[unit] for n, unit in _PART.findall(text)))
+        secs = sum(float(n) * _UNITS[unit] for n, unit in _PART.findall(text))
+        if secs > _LONGEST_SECS:
+            raise ValueError("a duration of more than a hundred years")
+        return cls(secs)
 
     def __str__(self) -> str:
         left, words = round(float(self), 3), []
@@ -59,20 +63,26 @@ class SecretFile(str):
 
     def read(self, base: Path = Path()) -> str:
         """The secret, stripped. Raises ConfigError that names the file, not its content."""
+        if "\0" in self:
+            raise ConfigError(f"no secret file can be called {str(self)!r}")
         credentials = os.environ.get("CREDENTIALS_DIRECTORY")
         places = [Path(credentials) / self] if credentials and "/" not in self else []
-        for place in [*places, base / self]:
+        places.append(base / self)
+        for place in places:
             try:
                 secret = place.read_text(encoding="utf-8").strip()
             except FileNotFoundError:
                 continue
-            except (OSError, UnicodeDecodeError) as error:
-                raise ConfigError(f"secret file {place}: {error}") from None
+            except UnicodeDecodeError:
+                raise ConfigError(f"secret file {place} is not UTF-8 text") from None
+            except OSError as error:
+                raise ConfigError(f"secret file {place}: {error.strerror}") from None
             if not secret:
                 raise ConfigError(f"secret file {place} is empty")
             return secret
-        raise ConfigError(f"no secret file {self!r}: looked at {', '.join(map(str, places)) or ''}"
-                          f"{' and ' if places else ''}{base / self}")  # fmt: skip
+        hint = "" if credentials or "/" in self else " (the service alone sees its credentials)"
+        looked = " and ".join(map(str, places))
+        raise ConfigError(f"no secret file {str(self)!r}: looked at {looked}{hint}")
 
 
 Check = Callable[[Any], Iterable[tuple[Path_, str]]]
@@ -117,9 +127,9 @@ class Reader:
         if not isinstance(value, dict):
             return self._wrong(path, f"expected a mapping with type: {_either(by_tag)}", value)
         tag = value.get("type")
-        if tag not in by_tag:
+        if not isinstance(tag, str) or tag not in by_tag:
             where = (*path, "type", "=") if "type" in value else path
-            what = "`type` is missing" if tag is None else f"unknown type {tag!r}"
+            what = "`type` is missing" if tag is None else f"unknown type {_shown(tag)}"
             return self._wrong(where, f"{what}; {_meant(str(tag), by_tag)}")
         return self._struct(by_tag[tag], value, path)
 
@@ -175,13 +185,25 @@ def _fits(option: Any, value: Any) -> bool:
     return isinstance(origin, type) and isinstance(value, origin)
 
 
+_KINDS = {
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+    "str": "text",
+    "array": "a list",
+    "object": "a mapping",
+}
+"""msgspec's words for types, and people's."""
+
+
 def _plain_text(text: str, wanted: Any, value: Any) -> str:
     """msgspec's words, with what was meant."""
     if get_origin(wanted) is Literal:
         return f"{_shown(value)} is not allowed; {_meant(str(value), map(str, get_args(wanted)))}"
-    return text.replace("Expected", "expected") + (
-        f" ({_shown(value)})" if text.startswith("Expected") else ""
-    )
+    expected = re.match(r"Expected `(\w+)", text)
+    if expected:
+        return f"expected {_KINDS.get(expected[1], expected[1])}, got {_shown(value)}"
+    return text
 
 
 def _shown(value: Any) -> str:
