@@ -8,6 +8,7 @@ mean that nobody knows, and then the world is asked: by ``probe``, else by the e
 from __future__ import annotations
 
 import asyncio
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -229,6 +230,13 @@ def _said(error: BaseException, step: Step) -> str:
 
 
 def _inputs(inputs: Mapping[str, Any]) -> str:
-    words = [f"{k}={v if isinstance(v, str) else expressions.plain(v)}" for k, v in inputs.items()]
+    """What a person wants to read of them: a command as it would be typed."""
+    words = [_words(name, given) for name, given in inputs.items() if not name.endswith("_argv")]
     text = " ".join(words)
     return (" " + (text if len(text) < 160 else text[:157] + "...")) if text else ""
+
+
+def _words(name: str, given: Any) -> str:
+    if name == "argv" and isinstance(given, (list, tuple)):
+        return shlex.join(map(str, given))
+    return f"{name}={given if isinstance(given, str) else expressions.plain(given)}"
