@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+from bisect import bisect_right
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
@@ -17,7 +18,7 @@ from yarl import URL
 
 from aiopsd.contracts import SourceContext
 from aiopsd.errors import Refused, Unreachable
-from aiopsd.model import LogBatch, Position, Reading
+from aiopsd.model import LogBatch, LogLine, Position, Reading
 from aiopsd.settings import Duration, SecretFile, Settings
 from aiopsd.sources.fetch import (
     Fetcher,
@@ -172,12 +173,27 @@ class _Tail:
             stop_ns = min(stop_ns, cursor.live_ns) if history else stop_ns
             self._tell_lag(end_ns)
             async for found, to_ns, final_ns in self._pages(cursor.cursor_ns, stop_ns):
-                lines = cursor.advance(found, to_ns, final_ns)
+                from_ns, lines = cursor.cursor_ns, cursor.advance(found, to_ns, final_ns)
                 self._context.count("lines", len(lines))
-                yield Reading((LogBatch(to_ns / _NS, lines, history),), cursor.position())
+                yield Reading(self._ticks(from_ns, to_ns, lines, history), cursor.position())
             self._window_ns = min(self._longest_ns, self._window_ns * 2)
         self._limit = min(self._most, self._limit * 2)  # it shrinks for large lines
         self._tell_lag(end_ns)
+
+    def _ticks(
+        self, from_ns: int, to_ns: int, lines: Sequence[LogLine], history: bool
+    ) -> tuple[LogBatch, ...]:
+        """As they would have come, about ``every`` apart: an hour of lines in one tick would be a
+        flood that never was."""
+        count = max(1, round((to_ns - from_ns) / _NS / self._settings.every))
+        ends_ns = [from_ns + (to_ns - from_ns) * n // count for n in range(1, count + 1)]
+        parts: list[list[LogLine]] = [[] for _ in ends_ns]
+        for line in lines:
+            parts[min(bisect_right(ends_ns, line.time_ns), count - 1)].append(line)
+        return tuple(
+            LogBatch(end_ns / _NS, tuple(part), history)
+            for end_ns, part in zip(ends_ns, parts, strict=True)
+        )
 
     async def _sweep(self) -> AsyncIterator[Reading]:
         """Reads what may still have changed once more, and hands on the lines that are new."""

@@ -161,6 +161,19 @@ async def test_every_window_tells_how_far_it_read_even_when_it_is_empty() -> Non
 
 
 @pytest.mark.looptime
+async def test_what_was_missed_comes_in_ticks_as_it_would_have_come() -> None:
+    """A log that says as much as ever is no flood because we come late."""
+    world = World()
+    await world.read(21)
+    for second in range(20, 920):
+        world.push(second, f"line {second}")
+    world.ahead_secs += 900
+    assert len(await world.read(16)) == 900
+    sizes = [len(batch.lines) for batch in world.batches]
+    assert max(sizes) <= 6, sizes
+
+
+@pytest.mark.looptime
 async def test_pages_cut_inside_a_nanosecond_lose_and_double_nothing() -> None:
     world = World(LokiSettings(url="http://loki", limit=4))
     wanted = []
