@@ -158,7 +158,7 @@ def _result(code: int | None, out: bytes, err: bytes) -> dict[str, Any]:
         "stdout": text,
         "stderr": err.decode(errors="replace"),
     }
-    with contextlib.suppress(msgspec.DecodeError):
+    with contextlib.suppress(msgspec.DecodeError, RecursionError):
         result["json"] = msgspec.json.decode(text)
     return result
 

@@ -143,7 +143,7 @@ class HttpExecutor:
 
 def _judged(status: int, text: bytes, expected: Any) -> dict[str, Any]:
     result: dict[str, Any] = {"status": status, "text": text.decode(errors="replace")[:4000]}
-    with contextlib.suppress(msgspec.DecodeError):
+    with contextlib.suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         result["json"] = msgspec.json.decode(text)
     wanted = expected if isinstance(expected, list) else ([expected] if expected else [])
     if status in wanted or (not wanted and 200 <= status < 300):

@@ -226,5 +226,5 @@ class AlertmanagerSource:
 def _decoded(body: bytes) -> Notification:
     try:
         return msgspec.json.decode(body, type=Notification)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise _Wrong(400, f"not an Alertmanager webhook (version 4): {error}") from None

@@ -168,7 +168,7 @@ def _decoded(wanted: type[T], answer: Answer) -> T:
     text = answer.body.decode(errors="replace")  # a bad byte in a line must not stop all others
     try:  # lax, because nanoseconds come as strings
         return msgspec.json.decode(text, type=wanted, strict=False)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError) as error:
         raise Unreachable(f"not an answer of Loki: {error}: {answer.said}") from None
 
 

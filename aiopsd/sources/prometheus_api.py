@@ -139,7 +139,7 @@ def _accepted(answer: Answer) -> bytes:
     if answer.status == 200 and not answer.is_web_page:
         return answer.body
     words, blamed = answer.said, ""
-    with contextlib.suppress(msgspec.DecodeError, UnicodeDecodeError):
+    with contextlib.suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         envelope = msgspec.json.decode(answer.body, type=_Envelope)
         words, blamed = envelope.error or words, envelope.errorType
     if answer.status in _REFUSALS and blamed not in _SERVER_TROUBLE:
@@ -197,7 +197,7 @@ def _opened(body: bytes) -> _Envelope:
 def _decoded(body: bytes | msgspec.Raw, shape: type[T]) -> T:
     try:
         return msgspec.json.decode(body, type=shape)
-    except (msgspec.DecodeError, ValueError) as error:
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:
         raise Unreachable(f"its answer is not what the query API promises: {error}") from None
 
 

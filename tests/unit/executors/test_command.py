@@ -34,6 +34,12 @@ async def test_a_failure_says_what_the_program_said(tmp_path: Path) -> None:
         )
 
 
+async def test_json_nested_too_deep_is_text(tmp_path: Path) -> None:
+    result = await executor(tmp_path).apply(action({"argv": ["echo", "[" * 5_000 + "]" * 5_000]}))
+    assert result["stdout"].startswith("[[[")
+    assert "json" not in result
+
+
 async def test_there_is_no_shell(tmp_path: Path) -> None:
     result = await executor(tmp_path).apply(action({"argv": ["echo", "$(touch x); touch y"]}))
     assert result["stdout"].strip() == "$(touch x); touch y"

@@ -17,6 +17,7 @@ class Shop:
 
     def __init__(self) -> None:
         self.seen: list[tuple[str, str, dict[str, str], str]] = []
+        self.nonsense = b""
         self.server = TestServer(self._app())
 
     def _app(self) -> web.Application:
@@ -34,6 +35,8 @@ class Shop:
         if path == "/drop":
             assert request.transport is not None
             request.transport.abort()
+        if path == "/nonsense":
+            return web.Response(body=self.nonsense)
         if path.startswith("/status/"):
             return web.Response(status=int(path.removeprefix("/status/")), text="said so")
         return web.json_response({"ok": True})
@@ -148,3 +151,11 @@ def test_lint_says_what_to_allow() -> None:
     assert "unknown input 'jsn'" in one.lint("request", {"url": "${x}", "jsn": {}})[0]
     with pytest.raises(ValueError, match="must be like"):
         HttpSettings(allow=("gw.example",))
+
+
+@pytest.mark.parametrize("body", [b'"\xff"', b"[" * 5_000 + b"]" * 5_000])
+async def test_an_answer_of_nonsense_is_done_all_the_same(shop: Shop, body: bytes) -> None:
+    shop.nonsense = body
+    result = await executor(shop).apply(action(method="POST", url=shop.url("/nonsense")))
+    assert result["status"] == 200
+    assert "json" not in result

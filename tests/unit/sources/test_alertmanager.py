@@ -261,6 +261,7 @@ async def test_503_when_too_many_wait() -> None:
         (b"{", "not an Alertmanager webhook (version 4): Input data was truncated"),
         (b"[]", "Expected `object`, got `array`"),
         (b"\xff", "not an Alertmanager webhook"),
+        (b'{"alerts":[],"x":' + b"[" * 50_000 + b"]" * 50_000 + b"}", "maximum recursion depth"),
         (b"{}", "missing required field `alerts`"),
         (webhook(status="pending"), "Invalid enum value 'pending'"),
         (webhook(labels={"alertname": 1}), "$.alerts[0].labels[...]"),

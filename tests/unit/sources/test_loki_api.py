@@ -110,7 +110,10 @@ async def test_refusals_of_a_real_loki_are_understood() -> None:
         await ask(recorded("query_429_concurrent"))
 
 
-@pytest.mark.parametrize("body", ["", "null", "[]", "{}", '{"status":"success"}', "<html>"])
+DEEP = '{"data":{"result":[],"x":' + "[" * 10_000 + "]" * 10_000 + "}}"
+
+
+@pytest.mark.parametrize("body", ["", "null", "[]", "{}", '{"status":"success"}', "<html>", DEEP])
 async def test_nonsense_is_asked_for_again(body: str) -> None:
     with pytest.raises(Unreachable):
         await ask(Answer(200, "application/json", body.encode()))

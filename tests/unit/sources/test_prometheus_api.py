@@ -139,6 +139,7 @@ async def test_matrix_with_gaps(server: ReplayPrometheus, api: PrometheusApi) ->
 
 Misbehaviour = Callable[[ReplayPrometheus], object]
 JSON = {"Content-Type": "application/json"}
+DEEP = '{"status":"success","data":{},"x":' + "[" * 10_000 + "]" * 10_000 + "}"
 TIMED_OUT = json.dumps(Recording.load("prometheus/err_503_timeout").reply.body)
 
 
@@ -152,6 +153,8 @@ TIMED_OUT = json.dumps(Recording.load("prometheus/err_503_timeout").reply.body)
         (lambda s: s.answer_with("err_503_not_ready_query"), "status 503: Service Unavailable"),
         (lambda s: s.fail_next(503, TIMED_OUT, JSON), "query timed out in expression evaluation"),
         (lambda s: s.fail_next(422, TIMED_OUT, JSON), "query timed out in expression evaluation"),
+        (lambda s: s.fail_next(200, DEEP, JSON), "not what the query API promises: maximum recurs"),
+        (lambda s: s.fail_next(500, DEEP, JSON), "status 500: {"),
         (lambda s: s.html_next(), "a web page (does a login or a proxy stand in the way?)"),
         (lambda s: s.html_next(502), "status 502: a web page"),
         (lambda s: s.truncate_next(), "cut off"),
