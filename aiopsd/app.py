@@ -47,6 +47,7 @@ from aiopsd.stores import SqliteStore
 from aiopsd.telemetry import Telemetry, log
 from aiopsd.transforms import Transforms
 
+STILL_SECS = 15.0  # ticks come every second
 STORM_SECS = 300.0
 WARM_SECS = 5.0  # after a start: what was firing before is seen again, then it may act
 STALE_TICKS = 3  # a rule's value this many ticks old is no data
@@ -265,18 +266,12 @@ class House:
     # --- what the page may ask ----------------------------------------------------------
 
     def alive(self) -> str:
-        late_secs = self.clock() - self.pipeline.beat_s
-        return f"the pipeline has not moved for {late_secs:.0f} s" if late_secs > 15 else ""
+        secs = self.pipeline.still_secs
+        return f"the pipeline has not moved for {secs:.0f} s" if secs > STILL_SECS else ""
 
     def ready(self) -> str:
         """It can see by at least one source; what it cannot see is named in /metrics."""
-        sources = set(self.sources)
-        # A source of many targets (``source/target``) sees as long as one of them answers.
-        gone, well = (
-            {part.split("/")[0] for part in parts} & sources
-            for parts in (self.telemetry.gone, self.telemetry.well)
-        )
-        if sources and gone - well == sources:
+        if self.sources and self.telemetry.silent(self.sources) == set(self.sources):
             return "no source answers: " + "; ".join(
                 f"{name}: {why}" for name, (_, why) in self.telemetry.gone.items()
             )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import threading
 
 import msgspec
 import numpy as np
@@ -13,12 +13,17 @@ _Key = tuple[str, tuple[tuple[str, str], ...]]
 
 
 class SeriesTable:
-    """Bounded. An index is stable while its series lives; a freed one is used again."""
+    """Bounded. An index is stable while its series lives; a freed one is used again.
+
+    Sources intern on the loop while detection records in a thread: every method holds the lock.
+    """
 
     def __init__(self, limit: int = 200_000) -> None:
         self.limit = limit
         self.refused = 0  # series that found the table full
         self.late = 0  # samples that were not newer than what the table already has
+        self._lock = threading.RLock()
+        self._young: set[int] = set()  # interned since the last expiry
         self._index: dict[_Key, int] = {}
         self._keys: list[_Key | None] = []
         self._free: list[int] = []
@@ -36,13 +41,14 @@ class SeriesTable:
     def intern(self, rule: str, labels: Labels) -> int:
         """Index of this series, new or known; -1 when the table is full."""
         key = (rule, tuple(sorted(labels.items())))
-        found = self._index.get(key)
-        if found is not None:
-            return found
-        if len(self._index) >= self.limit:
-            self.refused += 1
-            return -1
-        return self._add(key)
+        with self._lock:
+            found = self._index.get(key)
+            if found is not None:
+                return found
+            if len(self._index) >= self.limit:
+                self.refused += 1
+                return -1
+            return self._add(key)
 
     def _add(self, key: _Key) -> int:
         if self._free:
@@ -56,6 +62,7 @@ class SeriesTable:
                 self._time = np.concatenate((self._time, np.full(more, -np.inf)))
                 self._value = np.concatenate((self._value, np.full(more, np.nan)))
         self._index[key] = index
+        self._young.add(index)
         self._by_rule.setdefault(key[0], {})[index] = None
         self._time[index], self._value[index] = -np.inf, np.nan
         return index
@@ -66,15 +73,20 @@ class SeriesTable:
             raise KeyError(index)
         return dict(key[1])
 
-    def of(self, rule: str) -> Iterator[int]:
+    def of(self, rule: str) -> list[int]:
         """Indexes of this rule's series, in order of arrival."""
-        return iter(self._by_rule.get(rule, {}))
+        with self._lock:
+            return list(self._by_rule.get(rule, {}))
 
     def record(self, batch: Batch) -> Batch:
         """Notes the newest values; returns the batch without samples that are not newer.
 
         A clock that went back, a duplicate and a late sample are all the same thing here.
         """
+        with self._lock:
+            return self._record(batch)
+
+    def _record(self, batch: Batch) -> Batch:
         fresh = (batch.series >= 0) & (batch.time_s > self._time[batch.series])
         if fresh.any():  # a series twice in one batch: the first wins
             first = np.zeros(len(fresh), bool)
@@ -92,30 +104,40 @@ class SeriesTable:
     def latest(self, rule: str, where: Labels, since_s: float) -> list[tuple[Labels, float]]:
         """Newest finite values of this rule's series that match, not older than ``since_s``."""
         found = []
-        for index in self.of(rule):
-            labels = self.labels(index)
-            if self._time[index] < since_s or not np.isfinite(self._value[index]):
-                continue
-            if all(labels.get(name) == value for name, value in where.items()):
-                found.append((labels, float(self._value[index])))
+        with self._lock:
+            for index in self.of(rule):
+                if self._time[index] < since_s or not np.isfinite(self._value[index]):
+                    continue
+                labels = self.labels(index)
+                if all(labels.get(name) == value for name, value in where.items()):
+                    found.append((labels, float(self._value[index])))
         return found
 
     def expire(self, before_s: float) -> Indexes:
-        """Frees series not seen since ``before_s``; who keeps rows by index must forget them."""
-        gone = [i for i in self._index.values() if self._time[i] < before_s]
-        for index in gone:
-            key = self._keys[index]
-            assert key is not None  # noqa: S101 - it came out of the index
-            del self._index[key], self._by_rule[key[0]][index]
-            self._keys[index] = None
-            self._free.append(index)
+        """Frees series not seen since ``before_s``; who keeps rows by index must forget them.
+
+        A series whose first samples are still on their way here is left alone once.
+        """
+        with self._lock:
+            gone = [
+                i
+                for i in self._index.values()
+                if self._time[i] < before_s and not (i in self._young and self._time[i] == -np.inf)
+            ]
+            self._young.clear()
+            for index in gone:
+                key = self._keys[index]
+                assert key is not None  # noqa: S101 - it came out of the index
+                del self._index[key], self._by_rule[key[0]][index]
+                self._keys[index] = None
+                self._free.append(index)
         return np.array(gone, np.int32)
 
     def save(self) -> bytes:
-        n = len(self._keys)
-        return msgspec.msgpack.encode(
-            (self._keys, self._time[:n].tobytes(), self._value[:n].tobytes())
-        )
+        with self._lock:
+            n = len(self._keys)
+            parts = self._keys, self._time[:n].tobytes(), self._value[:n].tobytes()
+            return msgspec.msgpack.encode(parts)
 
     def load(self, saved: bytes) -> None:
         shape = tuple[list[_Key | None], bytes, bytes]

@@ -10,7 +10,7 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
 from aiopsd.contracts import Clock
@@ -75,6 +75,14 @@ class Telemetry:
         if part in self.gone:
             since, _ = self.gone.pop(part)
             log.info("back part=%s after=%.0fs", part, self.clock() - since)
+
+    def silent(self, parts: Collection[str]) -> set[str]:
+        """Which of these parts are gone altogether.
+
+        One of many targets (``part/target``) is there as long as one of them answers.
+        """
+        gone, well = ({name.split("/")[0] for name in names} for names in (self.gone, self.well))
+        return (gone - well) & set(parts)
 
     def exposition(self) -> str:
         """Prometheus text format 0.0.4."""

@@ -11,8 +11,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
 from dataclasses import dataclass
+from typing import cast
 
 from aiopsd.channel import Channel, ChannelClosed
 from aiopsd.contracts import Clock, Source, Store
@@ -47,7 +49,7 @@ class Pipeline:
         self.readings: Channel[tuple[str, Reading]] = Channel("readings", 64)
         self.findings: Channel[Findings] = Channel("findings", 256)
         self.incidents: Channel[Incident | None] = Channel("incidents", 256)
-        self.beat_s = self.clock()  # the last time the slowest stage was seen alive
+        self._beat = asyncio.get_running_loop().time()
         self._checkpoint_s = self.clock()
         for channel in (self.readings, self.findings, self.incidents):
             self.telemetry.gauges[f"{channel.name}_queue_depth"] = channel.__len__
@@ -85,6 +87,11 @@ class Pipeline:
             await asyncio.gather(*told)
         await self._checkpoint()
 
+    @property
+    def still_secs(self) -> float:
+        """For how long nothing has moved, by a clock that never jumps."""
+        return asyncio.get_running_loop().time() - self._beat
+
     async def publish(self, *events: AnyEvent) -> None:
         """Journal first, then everyone who looks at the state, then people."""
         await self.store.append(*events)
@@ -94,11 +101,14 @@ class Pipeline:
                 outbox.put(event)
 
     async def _read(self, name: str, source: Source) -> None:
-        async for reading in source.stream(self.detection.positions.get(name)):
-            try:
-                await self.readings.put((name, reading))
-            except ChannelClosed:
-                return
+        readings = source.stream(self.detection.positions.get(name))
+        # Closed at once on a stop, not when the garbage collector comes by.
+        async with aclosing(cast("AsyncGenerator[Reading, None]", readings)) as stream:
+            async for reading in stream:
+                try:
+                    await self.readings.put((name, reading))
+                except ChannelClosed:
+                    return
 
     async def _detect(self) -> None:
         async for name, reading in self.readings:
@@ -114,7 +124,7 @@ class Pipeline:
 
     async def _correlate(self) -> None:
         async for found in self.findings:
-            blind = any(name.split("/")[0] in self.sources for name in self.telemetry.gone)
+            blind = bool(self.telemetry.silent(self.sources))
             for incident in await self.correlating.absorb(
                 found, self.clock(), self.publish, blind=blind
             ):
@@ -133,7 +143,7 @@ class Pipeline:
                 await self.findings.put(Findings())
             if not self.incidents.full:
                 await self.incidents.put(None)
-            self.beat_s = self.clock()
+            self._beat = asyncio.get_running_loop().time()
 
     async def _checkpoint(self) -> None:
         """All that was learned and every position, in one transaction."""

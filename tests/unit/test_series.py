@@ -1,5 +1,8 @@
 """Labels to indexes and back, bounded, and never confused by clocks."""
 
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 
@@ -73,12 +76,44 @@ def test_expired_indexes_are_used_again_for_other_series() -> None:
     assert table.latest("r", {"n": "next"}, -1e18) == []
 
 
+def test_a_series_whose_first_sample_is_on_its_way_is_left_alone_once() -> None:
+    table = SeriesTable()
+    table.intern("r", {"n": "1"})
+    assert table.expire(50.0).tolist() == []
+    assert table.expire(60.0).tolist() == [0]
+
+
+def test_sources_intern_while_detection_records() -> None:
+    """Without the lock indexes are shared and records are lost within a second."""
+    table = SeriesTable(limit=100_000)
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+
+    def intern(worker: int) -> list[int]:
+        found = []
+        for number in range(3000):
+            index = table.intern("", {"w": str(worker), "n": str(number)})
+            table.record(batch("", 1.0, {index: float(number)}))
+            found.append(index)
+        return found
+
+    try:
+        with ThreadPoolExecutor(4) as pool:
+            indexes = [i for found in pool.map(intern, range(4)) for i in found]
+    finally:
+        sys.setswitchinterval(before)
+    assert len(set(indexes)) == 12_000 == len(table)
+    assert table.late == 0
+    assert len(table.latest("", {}, 0.0)) == 12_000
+
+
 def test_saved_and_loaded_it_knows_the_same_series_values_and_holes() -> None:
     table = SeriesTable()
     for n in range(5):
         table.intern("r", {"n": str(n)})
     table.record(batch("r", 7.0, {2: 2.5, 3: 3.5}))
-    table.expire(1.0)
+    for _ in range(2):
+        table.expire(1.0)
     other = SeriesTable()
     other.load(table.save())
     assert [other.intern("r", {"n": n}) for n in "23"] == [2, 3]

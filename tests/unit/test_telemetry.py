@@ -25,6 +25,20 @@ def test_gone_and_back_are_one_line_each(caplog: pytest.LogCaptureFixture) -> No
     ]
 
 
+def test_a_source_of_many_targets_is_silent_when_all_of_them_are() -> None:
+    telemetry = Telemetry(lambda: 0.0)
+    telemetry.came("app/one")
+    telemetry.went("app/two", "refused")
+    telemetry.went("prom", "refused")
+    telemetry.went("slack", "refused")
+    assert telemetry.silent(["app", "prom"]) == {"prom"}
+    telemetry.went("app/one", "refused")
+    assert telemetry.silent(["app", "prom"]) == {"app", "prom"}
+    telemetry.came("app/two")
+    telemetry.came("prom")
+    assert telemetry.silent(["app", "prom"]) == set()
+
+
 def test_exposition_is_text_format_with_escapes() -> None:
     telemetry = Telemetry(lambda: 0.0)
     telemetry.count("dropped_lines", 2, 'a"b\\c\nd')
