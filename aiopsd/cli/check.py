@@ -5,6 +5,10 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from aiopsd.config import Config
 
 EXAMPLE = "aiopsd check -c aiopsd.yaml"
 
@@ -22,15 +26,28 @@ def run(args: argparse.Namespace) -> int:
     config, problems = inspect(args.config)
     for problem in problems:
         print(json.dumps(asdict(problem)) if args.json else problem)
-    if args.json:
-        return 1 if problems else 0
-    if problems:
-        print(f"\n{len(problems)} wrong {'entry' if len(problems) == 1 else 'entries'}")
-        return 1
-    if config:
-        modes = [p.mode for p in config.playbooks]
-        counts = ", ".join(f"{modes.count(m)} {m}" for m in dict.fromkeys(modes))
-        print(f"good: {len(config.daemon.sources)} sources, {len(config.rules)} rules, "
-              f"{len(config.playbooks)} playbooks{f' ({counts})' if counts else ''}; "
-              f"no playbook may go beyond {config.daemon.automation.mode}")  # fmt: skip
-    return 0
+    if problems and not args.json:
+        print(f"\n{_counted(len(problems), 'wrong entry', 'wrong entries')}")
+    if config and not problems and not args.json:
+        print("\n".join(_good(config)))
+    return 1 if problems else 0
+
+
+def _good(config: Config) -> list[str]:
+    modes = [p.mode for p in config.playbooks]
+    counts = ", ".join(f"{modes.count(m)} {m}" for m in dict.fromkeys(modes))
+    parts = (
+        _counted(len(config.daemon.sources), "source", "sources"),
+        _counted(len(config.rules), "rule", "rules"),
+        _counted(len(modes), "playbook", "playbooks") + (f" ({counts})" if counts else ""),
+    )
+    lines = [f"good: {', '.join(parts)}; "
+             f"no playbook may go beyond {config.daemon.automation.mode}"]  # fmt: skip
+    if not config.rules:
+        folder = config.base / config.daemon.rules
+        lines.append(f"but nothing is judged: no rules in {folder}")
+    return lines
+
+
+def _counted(number: int, one: str, many: str) -> str:
+    return f"{number} {one if number == 1 else many}"

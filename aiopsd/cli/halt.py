@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import getpass
+import os
 import time
 from pathlib import Path
 
@@ -18,10 +19,23 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from aiopsd.config import state_folder
-    from aiopsd.remediation.halt import HaltFile
+    from aiopsd.errors import Refused
+    from aiopsd.remediation.halt import VOLATILE, HaltFile
 
     halts = HaltFile(state_folder(args.config))
-    halts.halt(args.target, by=getpass.getuser(), reason=args.reason, now_s=time.time())
+    try:
+        halts.halt(args.target, by=_who(), reason=args.reason, now_s=time.time())
+    except OSError as error:
+        raise Refused(f"NOT halted: cannot write {halts.path}: {error.strerror}. As root: "
+                      f"touch {VOLATILE}, or kill -USR1 the daemon") from None  # fmt: skip
     what = "everything" if args.target == "*" else args.target
-    print(f"halted {what}: no step starts from now on; `aiopsd resume` lifts it")
+    print(f"halted {what}: no step starts from now on; `aiopsd resume` lifts it ({halts.path})")
     return 0
+
+
+def _who() -> str:
+    """A container's user may have no name, and the switch must work for it too."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"user {os.getuid()}"

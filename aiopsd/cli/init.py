@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import argparse
-import shutil
+import json
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from yarl import URL
+
+    from aiopsd.sources.fetch import Fetcher
 
 EXAMPLE = "aiopsd init --prometheus http://127.0.0.1:9090 --loki http://127.0.0.1:3100"
+TIMEOUT_SECS = 15.0
+MAX_BODY_BYTES = 64 * 2**20
+STREAM_LABELS = ("service_name", "job", "app", "namespace")  # one of them is on every log line
 FIRST_RUN = """
 next:
   aiopsd check{where}      nothing wrong?
@@ -27,29 +35,22 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     import asyncio
 
-    from aiopsd import shipped
-    from aiopsd.config import PackSettings, inspect
-    from aiopsd.document import read
-    from aiopsd.errors import ConfigError
-    from aiopsd.settings import Reader
+    from aiopsd.config import inspect
+    from aiopsd.errors import Refused
 
     target = args.dir / "aiopsd.yaml"
     if target.exists() and not args.force:
-        raise ConfigError(f"{target} is already there; --force replaces it")
-    names = asyncio.run(_look(args.prometheus, args.loki))
-    packs: dict[Path, list[str]] = {}
-    for path in sorted((shipped() / "rules").glob("*.yaml")):
-        document = read(path)
-        pack = Reader(document).read(PackSettings, document.data)
-        found = [n for n in pack.enable_when if n in names] if pack else []
-        if found and (args.loki or any(rule.promql for rule in pack.rules)):
-            packs[path] = found
-    _write(args, packs)
+        raise Refused(f"{target} is already there; --force replaces it")
+    names, labels = asyncio.run(_look(args.prometheus, args.loki))
+    packs = _packs(names, loki=bool(args.loki))
+    files = _files(args.dir, packs) | {target: _configuration(args.prometheus, args.loki, labels)}
+    _write(args.dir, files, force=args.force)
     for path, found in packs.items():
-        print(f"  pack {path.stem:12} because {found[0]} is there")
+        print(f"  pack {path.stem:12} because {found} is there")
     if not packs:
-        print(f"  no shipped pack fits the {len(names)} metric names there; write rules/mine.yaml "
-              "(docs/rules.md)", file=sys.stderr)  # fmt: skip
+        print(f"  no shipped pack fits the {len(names)} metric names there; write your own into "
+              "rules/ (docs/rules.md)", file=sys.stderr)  # fmt: skip
+    print("wrote", ", ".join(str(path) for path in sorted(files)))
     _, problems = inspect(target)
     for problem in problems:
         print(problem, file=sys.stderr)
@@ -57,51 +58,102 @@ def run(args: argparse.Namespace) -> int:
     return 1 if problems else 0
 
 
-async def _look(prometheus: str, loki: str | None) -> set[str]:
-    """The metric names that exist. Raises Unreachable."""
-    import aiohttp
-
-    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=15)) as session:
-        names = await _ask(session, prometheus, "/api/v1/label/__name__/values")
-        if loki:
-            await _ask(session, loki, "/loki/api/v1/labels")
-            names.add("log_lines")
-        return names
+# --- what is there ----------------------------------------------------------------------
 
 
-async def _ask(session: Any, url: str, path: str) -> set[str]:
-    import aiohttp
+async def _look(prometheus: str, loki: str | None) -> tuple[set[str], set[str]]:
+    """Metric names, and the labels of log streams. Raises Refused or Unreachable."""
+    from aiopsd.sources.fetch import Fetcher
+
+    metrics, logs = _address("--prometheus", prometheus), loki and _address("--loki", loki)
+    async with Fetcher(timeout_secs=TIMEOUT_SECS, max_body_bytes=MAX_BODY_BYTES) as fetcher:
+        names = await _ask(fetcher, metrics, "api/v1/label/__name__/values")
+        return names, await _ask(fetcher, logs, "loki/api/v1/labels") if logs else set()
+
+
+def _address(option: str, text: str) -> URL:
+    from aiopsd.errors import Refused
+    from aiopsd.sources.fetch import checked_url
+
+    try:
+        return checked_url(text)
+    except ValueError as error:
+        raise Refused(f"{option}: {error}") from None
+
+
+async def _ask(fetcher: Fetcher, url: URL, path: str) -> set[str]:
+    """A list of names, as Prometheus and Loki answer alike. Raises Unreachable."""
+    import msgspec
 
     from aiopsd.errors import Unreachable
 
     try:
-        async with session.get(url.rstrip("/") + path) as answer:
-            body = await answer.json(content_type=None)
-    except (aiohttp.ClientError, TimeoutError, ValueError) as error:
-        raise Unreachable(f"{url}: {error or type(error).__name__}") from None
-    if not isinstance(body, dict) or body.get("status") != "success":
-        raise Unreachable(f"{url}{path} answers {answer.status}, not what Prometheus or Loki would")
-    return set(body.get("data") or ())
+        answer = await fetcher.get(url / path)
+    except Unreachable as error:
+        raise Unreachable(f"{url}: {error}") from None
+    where = f"{url / path} answers {answer.status}"
+    if answer.status in (401, 403):
+        raise Unreachable(f"{where}: it wants to know who asks. Write aiopsd.yaml by hand, with "
+                          "`token_file` or `username` (docs/configuration.md)")  # fmt: skip
+    if answer.status != 200 or answer.is_web_page:
+        raise Unreachable(f"{where} with {answer.said}: is this the right address?")
+    try:
+        body = msgspec.json.decode(answer.body, type=dict[str, Any])
+        if body.get("status") == "success":
+            return msgspec.convert(body.get("data", []), set[str])
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        pass
+    raise Unreachable(f"{where}, but not as Prometheus or Loki would")
 
 
-def _write(args: argparse.Namespace, packs: dict[Path, list[str]]) -> None:
+# --- what fits it -----------------------------------------------------------------------
+
+
+def _packs(names: set[str], *, loki: bool) -> dict[Path, str]:
+    """Shipped packs that have something to watch there, each with a name that shows it."""
+    from aiopsd import shipped
+    from aiopsd.config import PackSettings
+    from aiopsd.document import read
+    from aiopsd.settings import Reader
+
+    packs: dict[Path, str] = {}
+    for path in sorted((shipped() / "rules").glob("*.yaml")):
+        document = read(path)
+        pack: PackSettings = Reader(document).read(PackSettings, document.data)
+        asked = {n for n in pack.enable_when if n in names and any(r.promql for r in pack.rules)}
+        found = [n for n in pack.enable_when if n in asked or (loki and n == "log_lines")]
+        if found:
+            packs[path] = found[0]
+    return packs
+
+
+def _files(folder: Path, packs: dict[Path, str]) -> dict[Path, str]:
+    """Rules and playbooks to write, with their texts."""
     from aiopsd import shipped
 
-    for room in ("rules", "playbooks"):
-        (args.dir / room).mkdir(parents=True, exist_ok=True)
-    for path in packs:
-        shutil.copyfile(path, args.dir / "rules" / path.name)
-    for path in sorted((shipped() / "playbooks").glob("*.yaml")):
-        if _fits(path, packs):
-            shutil.copyfile(path, args.dir / "playbooks" / path.name)
-    loki = (
-        f"  logs: {{type: loki, url: {args.loki}, query: '{{job=~\".+\"}}'}}\n" if args.loki else ""
-    )
-    (args.dir / "aiopsd.yaml").write_text(
+    playbooks = sorted((shipped() / "playbooks").glob("*.yaml"))
+    taken = [*packs, *(path for path in playbooks if _fits(path, packs))]
+    return {folder / path.parent.name / path.name: path.read_text() for path in taken}
+
+
+def _fits(playbook: Path, packs: dict[Path, str]) -> bool:
+    """A playbook's first line may say which packs it belongs to: ``# packs: hosts services``."""
+    first = playbook.read_text().split("\n", 1)[0]
+    wanted = first.removeprefix("# packs:").split() if first.startswith("# packs:") else []
+    return any(path.stem in wanted for path in packs)
+
+
+def _configuration(prometheus: str, loki: str | None, labels: set[str]) -> str:
+    """JSON's way of quoting is YAML's too: an address may hold anything."""
+    sources = f"  prom: {{type: prometheus, url: {json.dumps(prometheus)}}}\n"
+    if loki:
+        label = next((n for n in STREAM_LABELS if n in labels), min(labels, default="service_name"))
+        query = json.dumps(f'{{{label}=~".+"}}')
+        sources += f"  logs: {{type: loki, url: {json.dumps(loki)}, query: {query}}}\n"
+    return (
         "# Written by aiopsd init. `aiopsd check` names every wrong entry.\n"
-        "sources:\n"
-        f"  prom: {{type: prometheus, url: {args.prometheus}}}\n{loki}"
-        "\n# Nothing is done by itself until you write `mode: auto` here and in a playbook.\n"
+        "sources:\n" + sources + "\n"
+        "# Nothing is done by itself until you write `mode: auto` here and in a playbook.\n"
         "automation: {mode: observe}\n"
         "\n# notifiers:\n"
         '#   ops: {type: slack, channel: "#ops", token_file: slack-token}   # docs/slack.md\n'
@@ -109,8 +161,23 @@ def _write(args: argparse.Namespace, packs: dict[Path, list[str]]) -> None:
     )
 
 
-def _fits(playbook: Path, packs: dict[Path, list[str]]) -> bool:
-    """A playbook's first line may say which packs it belongs to: ``# packs: hosts services``."""
-    first = playbook.read_text().split("\n", 1)[0]
-    wanted = first.removeprefix("# packs:").split() if first.startswith("# packs:") else []
-    return any(path.stem in wanted for path in packs)
+# --- writing ----------------------------------------------------------------------------
+
+
+def _write(folder: Path, files: dict[Path, str], *, force: bool) -> None:
+    """All or nothing: what people have changed is theirs. Raises Refused."""
+    from aiopsd.errors import Refused
+
+    try:
+        changed = [
+            str(p) for p, text in files.items() if p.exists() and p.read_bytes() != text.encode()
+        ]
+        if changed and not force:
+            raise Refused(f"already there, and not as shipped: {', '.join(changed)}; "
+                          "--force replaces them")  # fmt: skip
+        for room in ("rules", "playbooks"):
+            (folder / room).mkdir(parents=True, exist_ok=True)
+        for path, text in files.items():
+            path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise Refused(f"cannot write {error.filename}: {error.strerror}") from None

@@ -14,10 +14,19 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    """Whatever else halts is said: who resumes wants to know that it goes on."""
     from aiopsd.config import state_folder
-    from aiopsd.remediation.halt import HaltFile
+    from aiopsd.errors import Refused
+    from aiopsd.remediation.halt import VOLATILE, HaltFile
 
-    lifted = HaltFile(state_folder(args.config)).resume(args.target)
+    halts = HaltFile(state_folder(args.config))
     what = "everything" if args.target == "*" else args.target
+    try:
+        lifted = halts.resume(args.target)
+    except OSError as error:
+        raise Refused(f"NOT resumed: {halts.path}: {error.strerror}") from None
+    still = halts.reason(args.target)
+    if still:
+        raise Refused(f"{what} is still {still} (see {halts.path} and {VOLATILE})")
     print(f"resumed {what}" if lifted else f"{what} was not halted")
     return 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,44 +21,52 @@ def run(args: argparse.Namespace) -> int:
     from aiopsd.config import web_address
 
     host, port = web_address(args.config)
+    where = f"http://{f'[{host}]' if ':' in host else host}:{port}"
     found = {
-        what: _get(f"http://{host}:{port}/api/v1/{what}")
+        what: _get(f"{where}/api/v1/{what}")
         for what in ("incidents", "runs", "decisions", "halts", "health")
     }
-    if args.json:
-        print(json.dumps(found, indent=1))
-        return 0
-    print("\n".join(_lines(found, time.time())))
+    print(json.dumps(found, indent=1) if args.json else "\n".join(_lines(found, time.time())))
     return 0
 
 
-def _lines(found: dict[str, list[dict[str, Any]]], now_s: float) -> list[str]:
+def _lines(found: dict[str, list[dict[str, Any]]], now_s: float) -> Iterator[str]:
+    """The API leaves out what has its default: a state that is missing is the first one."""
     open_ = [i for i in found["incidents"] if i.get("state", "open") == "open"]
-    count = {0: "Nothing is wrong.", 1: "One incident."}.get(len(open_), f"{len(open_)} incidents.")
-    lines = [count]
+    yield {0: "Nothing is wrong.", 1: "One incident."}.get(len(open_), f"{len(open_)} incidents.")
     for halt in found["halts"]:
-        lines.append(f"HALTED {halt['id']} by {halt['by']} {halt.get('reason', '')}".rstrip())
+        target = "everything" if halt["id"] == "*" else halt["id"]
+        yield f"HALTED   {target} by {halt['by']} {halt.get('reason', '')}".rstrip()
     for part in found["health"]:
-        lines.append(f"gone   {part['part']} for {now_s - part['since_s']:.0f} s: {part['reason']}")
+        yield f"gone     {part['part']} for {_age(now_s - part['since_s'])}: {part['reason']}"
     for incident in open_:
-        lines.append(f"{incident['severity']:8} {incident['title']}  {incident['id']}, "
-                     f"{(now_s - incident['opened_s']) / 60:.0f} min")  # fmt: skip
+        age = _age(now_s - incident["opened_s"])
+        yield f"{incident['severity']:8} {incident['title']}  {incident['id']}, {age}"
         for suspect in incident.get("suspects", [])[:1]:
-            lines.append(f"         likely {suspect['score']:.2f} {suspect['id']}")
+            yield f"         likely {suspect['id']} {suspect['score']:.2f}"
+        for said in (d for d in found["decisions"] if d["incident"] == incident["id"]):
+            yield f"         {said['playbook']}: {said['verdict']}, {said['reason']['text']}"
     for run_ in found["runs"]:
-        if run_.get("state") != "closed":
-            lines.append(f"running  {run_['playbook']} on {run_['target']}: {run_.get('state')}")
-    return lines
+        state = run_.get("state", "running")
+        if state != "closed":
+            yield f"{state:8} {run_['playbook']} on {run_['target']}"
+
+
+def _age(secs: float) -> str:
+    return f"{secs:.0f} s" if secs < 120 else f"{secs / 60:.0f} min"
 
 
 def _get(url: str) -> Any:
-    from urllib.error import URLError
-    from urllib.request import urlopen
+    from http.client import HTTPException
+    from urllib.request import ProxyHandler, build_opener
 
     from aiopsd.errors import Unreachable
 
-    try:
-        with urlopen(url, timeout=5) as answer:  # noqa: S310 - our own address, from the config
+    try:  # our own address, from the configuration: never by way of a proxy
+        with build_opener(ProxyHandler({})).open(url, timeout=5) as answer:
             return json.load(answer)
-    except (URLError, OSError, ValueError) as error:
-        raise Unreachable(f"the daemon does not answer at {url}: {error}") from None
+    except (OSError, HTTPException) as error:
+        why = getattr(error, "reason", None) or error
+        raise Unreachable(f"no daemon answers at {url}: {why}. Is `aiopsd run` up?") from None
+    except ValueError:
+        raise Unreachable(f"what answers at {url} is not aiopsd") from None

@@ -1,0 +1,104 @@
+"""``aiopsd incident`` reads the journal, whether the daemon runs or not."""
+
+import asyncio
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from aiopsd.cli import main
+from tests.unit.cli import journal
+
+Capture = pytest.CaptureFixture[str]
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> str:
+    return str(asyncio.run(journal.write(tmp_path)))
+
+
+def test_list_names_all_of_them_oldest_first(config: str, capsys: Capture) -> None:
+    assert main(["incident", "list", "-c", config]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines == [
+        "INC-000001  2023-11-14 19:43Z  resolved  low       disk full",
+        "INC-7f3a21  2023-11-14 22:13Z  open      high      "
+        "error ratio checkout 11.8 %, expected 0-1.2 %",
+    ]
+
+
+def test_show_explains_why_it_fired_who_is_suspected_and_what_was_done(
+    config: str, capsys: Capture
+) -> None:
+    assert main(["incident", "show", "INC-7f3a21", "-c", config]) == 0
+    assert capsys.readouterr().out.splitlines()[1:] == [
+        "  strange    error ratio checkout 11.8 %, expected 0-1.2 %",
+        "    rule http_error_ratio, observed 0.118, expected 0.004, low 0, high 0.012; "
+        "since 22:13:20, still so",
+        "    band, by time of day: certain, score 0.93 after 480 samples",
+        "    service=checkout, zone=a",
+        "    > payment refused: timeout",
+        "  suspect 1  payments  0.81",
+        "    + was strange 12 s before all others",
+        "    - its own latency is as usual",
+        "  22:13:30  opened    error ratio checkout 11.8 %, expected 0-1.2 %",
+        "  22:13:35  observe   restart: mode is observe; it would run now",
+        "  22:13:40  apply     rollback: command.run",
+    ]
+
+
+def test_json_is_for_programs(config: str, capsys: Capture) -> None:
+    assert main(["incident", "list", "--json", "-c", config]) == 0
+    assert [i["id"] for i in json.loads(capsys.readouterr().out)] == ["INC-000001", "INC-7f3a21"]
+    assert main(["incident", "show", "INC-7f3a21", "--json", "-c", config]) == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert shown["incident"]["anomalies"][0]["observed"] == 0.118
+    assert [run["playbook"] for run in shown["runs"]] == ["rollback-release"]
+    assert [one["verdict"] for one in shown["decisions"]] == ["observe"]
+
+
+def test_another_incident_has_none_of_this(config: str, capsys: Capture) -> None:
+    assert main(["incident", "show", "INC-000001", "-c", config]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 1
+
+
+@pytest.mark.parametrize("wrong", [["show"], ["list", "INC-7f3a21"]])
+def test_what_is_missing_or_too_much_is_a_wrong_argument(
+    wrong: list[str], config: str, capsys: Capture
+) -> None:
+    assert main(["incident", *wrong, "-c", config]) == 2
+    assert capsys.readouterr().err == "usage: aiopsd incident list, or aiopsd incident show ID\n"
+
+
+def test_an_unknown_incident(config: str, capsys: Capture) -> None:
+    assert main(["incident", "show", "INC-1", "-c", config]) == 1
+    assert "no incident 'INC-1'; `aiopsd incident list` names them" in capsys.readouterr().err
+
+
+def test_no_journal_yet(tmp_path: Path, capsys: Capture) -> None:
+    (tmp_path / "aiopsd.yaml").write_text("sources: {}\n")
+    for _ in ("none", "empty"):
+        assert main(["incident", "list", "-c", str(tmp_path / "aiopsd.yaml")]) == os.EX_CONFIG
+        assert "has the daemon run with this configuration?" in capsys.readouterr().err
+        (tmp_path / "state").mkdir(exist_ok=True)
+        (tmp_path / "state" / "journal.db").touch()
+
+
+def test_what_is_no_journal(tmp_path: Path, capsys: Capture) -> None:
+    (tmp_path / "aiopsd.yaml").write_text("sources: {}\nstate: elsewhere\n")
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "journal.db").write_text("not a database, whatever its name says")
+    assert main(["incident", "list", "-c", str(tmp_path / "aiopsd.yaml")]) == os.EX_CONFIG
+    assert "cannot be opened" in capsys.readouterr().err
+
+
+def test_no_configuration(tmp_path: Path, capsys: Capture) -> None:
+    assert main(["incident", "list", "-c", str(tmp_path / "none.yaml")]) == os.EX_CONFIG
+    assert "no configuration at" in capsys.readouterr().err
+
+
+async def test_nothing_yet(tmp_path: Path, capsys: Capture) -> None:
+    config = await journal.write(tmp_path, journal.DECISION)
+    assert await asyncio.to_thread(main, ["incident", "list", "-c", str(config)]) == 0
+    assert capsys.readouterr().out == "none yet\n"
