@@ -49,7 +49,7 @@ class Pipeline:
         self.readings: Channel[tuple[str, Reading]] = Channel("readings", 64)
         self.findings: Channel[Findings] = Channel("findings", 256)
         self.incidents: Channel[Incident | None] = Channel("incidents", 256)
-        self._beat = asyncio.get_running_loop().time()
+        self._moved = dict.fromkeys(("detect", "correlate"), _monotonic())
         self._checkpoint_s = self.clock()
         for channel in (self.readings, self.findings, self.incidents):
             self.telemetry.gauges[f"{channel.name}_queue_depth"] = channel.__len__
@@ -89,8 +89,14 @@ class Pipeline:
 
     @property
     def still_secs(self) -> float:
-        """For how long nothing has moved, by a clock that never jumps."""
-        return asyncio.get_running_loop().time() - self._beat
+        """For how long a stage that has work has not moved, by a clock that never jumps.
+
+        Correlation gets a tick every second. Healing waits for other systems, within bounds of
+        its own: that it waits says nothing of us.
+        """
+        if not len(self.readings):
+            self._moved["detect"] = _monotonic()
+        return _monotonic() - min(self._moved.values())
 
     async def publish(self, *events: AnyEvent) -> None:
         """Journal first, then everyone who looks at the state, then people."""
@@ -112,6 +118,7 @@ class Pipeline:
 
     async def _detect(self) -> None:
         async for name, reading in self.readings:
+            self._moved["detect"] = _monotonic()
             found = await asyncio.to_thread(
                 self.detection.observe, name, reading.items, reading.position
             )
@@ -124,6 +131,7 @@ class Pipeline:
 
     async def _correlate(self) -> None:
         async for found in self.findings:
+            self._moved["correlate"] = _monotonic()
             blind = bool(self.telemetry.silent(self.sources))
             for incident in await self.correlating.absorb(
                 found, self.clock(), self.publish, blind=blind
@@ -143,7 +151,6 @@ class Pipeline:
                 await self.findings.put(Findings())
             if not self.incidents.full:
                 await self.incidents.put(None)
-            self._beat = asyncio.get_running_loop().time()
 
     async def _checkpoint(self) -> None:
         """All that was learned and every position, in one transaction."""
@@ -156,3 +163,7 @@ class Pipeline:
         forgotten = await self.store.prune(now_s - self.keep_secs)
         if forgotten:
             log.info("pruned events=%d older_than_days=%.0f", forgotten, self.keep_secs / 86400)
+
+
+def _monotonic() -> float:
+    return asyncio.get_running_loop().time()
