@@ -131,12 +131,18 @@ class HttpExecutor:
 
     def _allowed(self, url: str) -> bool:
         """A prefix, and no way to climb out of it by dots, encoded or not."""
-        path = unquote(unquote(urlsplit(url).path)).replace("\\", "/")
+        try:
+            path = unquote(unquote(urlsplit(url).path)).replace("\\", "/")
+        except ValueError:  # such as http://[bad/
+            return False
         climbs = ".." in path.split("/")
         return not climbs and any(url.startswith(prefix) for prefix in self._allow)
 
     def _not_allowed(self, url: str) -> str:
-        where = urlsplit(url)
+        try:
+            where = urlsplit(url)
+        except ValueError:
+            return f"{url} is no address, so it is not allowed"
         meant = f"{where.scheme}://{where.netloc}/"
         return f"{meant} is not allowed; write executors: http: {{type: http, allow: [{meant}]}}"
 

@@ -79,6 +79,7 @@ async def test_a_request_carries_json_bearer_and_an_idempotency_key(shop: Shop) 
         "http://169.254.169.254/latest/meta-data",
         "http://127.0.0.1:1@evil.example/",
         "file:///etc/passwd",
+        "http://[bad/",
         "",
     ],
 )
