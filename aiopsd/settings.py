@@ -216,7 +216,7 @@ def _shown(value: Any) -> str:
 
 
 def _meant(word: str, options: Iterable[str]) -> str:
-    known = sorted(options)
+    known = sorted(filter(None, options))
     close = difflib.get_close_matches(word, known, 1, 0.6)
     return f"did you mean {close[0]!r}?" if close else f"known: {_either(known)}"
 

@@ -71,9 +71,12 @@ def load(path: Path) -> Config:
 def inspect(path: Path) -> tuple[Config | None, list[Problem]]:
     """The configuration as far as it can be read, and every wrong entry in all files."""
     document = read(path)
-    if document.data is None and not document.problems:
-        document.complain((), "the file is empty; `aiopsd init` writes one that works")
     if document.data is None:
+        if not document.problems:
+            document.complain((), "the file is empty; `aiopsd init` writes one that works")
+        return None, document.problems
+    if not isinstance(document.data, dict):
+        Reader(document).read(DaemonSettings, document.data)
         return None, sorted(document.problems)
     settings: DaemonSettings | None = Reader(document).read(DaemonSettings, document.data)
     base = (path.resolve() if path.is_symlink() else path).parent
@@ -113,14 +116,16 @@ class _Inspection:
 
     def _documents(self, room: str) -> Iterator[Document]:
         """The files of a folder, those that parse; hidden ones are an editor's own."""
-        data = self.document.data if isinstance(self.document.data, dict) else {}
-        written = data.get(room)
-        folder = self.base / (written if isinstance(written, str) else room)
+        written = self.document.data.get(room, room)
+        if not isinstance(written, str):
+            self.written = None
+            return
+        folder = self.base / written
         try:
             paths = sorted(folder.iterdir())
         except (OSError, ValueError) as error:
-            if room in data and (self.settings is not None or isinstance(written, str)):
-                why = getattr(error, "strerror", None) or str(error)
+            if room in self.document.data or not isinstance(error, FileNotFoundError):
+                why = error.strerror if isinstance(error, OSError) else error
                 self.document.complain((room, "="), f"cannot read the folder {folder}: {why}")
                 self.written = None
             return
@@ -204,7 +209,7 @@ class _Inspection:
 
     def _executors(self) -> dict[str, Executor] | None:
         """By which actions are judged; None where what is written of them has faults."""
-        if self.settings is None and "executors" in (self.document.data or {}):
+        if self.settings is None and "executors" in self.document.data:
             return None
         written = self.settings.executors if self.settings is not None else {}
         return {n: part.build(self.base) for n, part in (default_executors() | written).items()}
