@@ -7,9 +7,15 @@ from typing import TypeAlias
 from aiopsd.sources.alertmanager import AlertmanagerSettings
 from aiopsd.sources.file import FileSettings
 from aiopsd.sources.loki import LokiSettings
+from aiopsd.sources.mqtt import MqttSettings
 from aiopsd.sources.prometheus import PrometheusSettings
 from aiopsd.sources.scrape import ScrapeSettings
 
 SourceSettings: TypeAlias = (
-    AlertmanagerSettings | FileSettings | LokiSettings | PrometheusSettings | ScrapeSettings
+    AlertmanagerSettings
+    | FileSettings
+    | LokiSettings
+    | MqttSettings
+    | PrometheusSettings
+    | ScrapeSettings
 )
