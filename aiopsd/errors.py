@@ -1,4 +1,4 @@
-"""The three kinds of expected trouble. Anything else ends the daemon, loudly."""
+"""The kinds of expected trouble. Anything else ends the daemon, loudly."""
 
 from __future__ import annotations
 
@@ -28,3 +28,10 @@ class MissingExtra(ConfigError):
 
 class Uncertain(AiopsdError):
     """A side effect was asked for and no answer came: it may have happened, or not."""
+
+
+class JournalFailed(AiopsdError):
+    """The journal cannot be kept (a full disk): the daemon ends, to be started again.
+
+    What cannot be remembered must not be done.
+    """

@@ -12,6 +12,7 @@ import signal
 import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 
 from aiohttp import web
 
@@ -20,7 +21,7 @@ from aiopsd.app import House
 from aiopsd.config import Config, inspect, load
 from aiopsd.contracts import Clock
 from aiopsd.document import Problem
-from aiopsd.errors import ConfigError
+from aiopsd.errors import ConfigError, JournalFailed
 from aiopsd.pipeline import Pipeline
 from aiopsd.remediation.halt import HaltFile
 from aiopsd.stores import SqliteStore
@@ -94,8 +95,18 @@ async def _run(pipeline: Pipeline, stopping: asyncio.Event, grace_secs: float) -
                 running.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await running
+    except* JournalFailed as failures:
+        raise _first(failures) from None
     finally:
         stop.cancel()
+
+
+def _first(failures: ExceptionGroup[Any]) -> Exception:
+    """Stages fail in groups of groups; people need one sentence."""
+    one: Exception = failures
+    while isinstance(one, ExceptionGroup):
+        one = one.exceptions[0]
+    return one
 
 
 class Watched:

@@ -37,10 +37,17 @@ def systemd_manager() -> Missing:
     return absent or namespaces("mount", "pid", "cgroup", "ipc", "uts")
 
 
+def small_disk() -> Missing:
+    mount = "mount -t tmpfs none /mnt"
+    done = subprocess.run(["unshare", "--mount", "sh", "-c", mount], capture_output=True, text=True)
+    return None if done.returncode == 0 else f"cannot mount here: {done.stderr.strip()}"
+
+
 CAPABILITIES: dict[str, tuple[str, Callable[[], Missing]]] = {
     "systemd": ("starts a system manager in namespaces (root)", systemd_manager),
     "systemd_analyze": ("lints unit files", program("systemd-analyze")),
     "netns": ("has hosts in network namespaces (root)", lambda: namespaces("net", "mount")),
+    "small_disk": ("mounts a small disk (root)", small_disk),
     "prometheus": ("starts Prometheus", program("prometheus", "promtool")),
     "alertmanager": ("starts Alertmanager", program("prometheus-alertmanager")),
     "node_exporter": ("starts node_exporter", program("prometheus-node-exporter")),

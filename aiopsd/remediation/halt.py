@@ -38,7 +38,10 @@ class HaltFile:
     def halt(self, target: str, *, by: str, reason: str, now_s: float) -> None:
         halts = self._read(self.path)
         halts = halts | {target: Halt(id=target, on=True, by=by, reason=reason, time_s=now_s)}
-        self._write(halts)
+        try:
+            self._write(halts)
+        except OSError:  # a full disk still takes an empty file, and that halts everything
+            self.path.write_bytes(b"")
 
     def resume(self, target: str) -> bool:
         """Lifts one halt (all of them for ``*``); False when there was none."""

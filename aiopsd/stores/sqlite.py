@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from aiopsd.contracts import Clock
-from aiopsd.errors import ConfigError
+from aiopsd.errors import ConfigError, JournalFailed
 from aiopsd.model import AnyEvent, Event
 
 T = TypeVar("T")
@@ -44,12 +44,16 @@ class SqliteStore:
 
     def __init__(self, path: Path, clock: Clock, *, read_only: bool = False) -> None:
         self._clock = clock
+        self._path = path
         self._thread = ThreadPoolExecutor(1, "journal")
         self._db = self._thread.submit(_open, path, read_only).result()
 
     async def _call(self, work: Callable[[sqlite3.Connection], T]) -> T:
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._thread, work, self._db)
+        try:
+            return await loop.run_in_executor(self._thread, work, self._db)
+        except sqlite3.Error as error:
+            raise JournalFailed(f"the journal {self._path} cannot be kept: {error}") from error
 
     async def append(self, *events: AnyEvent) -> None:
         now = self._clock()
@@ -129,7 +133,9 @@ def _open(path: Path, read_only: bool) -> sqlite3.Connection:
             db.execute("pragma journal_mode = wal")
             db.execute("pragma synchronous = full")
         _check_version(db, path, read_only)
-    except (sqlite3.Error, OSError) as error:
+    except (sqlite3.OperationalError, OSError) as error:  # a full disk: may be over by and by
+        raise JournalFailed(f"the journal {path} cannot be opened: {error}") from error
+    except sqlite3.Error as error:
         raise ConfigError(f"the journal {path} cannot be opened: {error}") from error
     return db
 

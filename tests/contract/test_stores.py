@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from aiopsd.contracts import Store
-from aiopsd.errors import ConfigError
+from aiopsd.errors import ConfigError, JournalFailed
 from aiopsd.model import Change, Gap, Halt
 from aiopsd.stores import MemoryStore, SqliteStore
 
@@ -102,3 +102,13 @@ async def test_what_is_no_journal_is_refused_with_its_path(tmp_path: Path, clock
     with pytest.raises(ConfigError, match=r"journal\.db cannot be opened"):
         SqliteStore(path, clock)
     assert path.read_bytes().startswith(b"this is not")
+
+
+async def test_a_journal_that_cannot_be_written_says_so(tmp_path: Path, clock: Clock) -> None:
+    store = SqliteStore(tmp_path / "journal.db", clock)
+    await store.append(gap("a"))
+    await store._call(lambda db: db.execute("pragma max_page_count = 1"))
+    with pytest.raises(JournalFailed, match=r"journal\.db cannot be kept: .*full"):
+        await store.append(*(gap(f"{'b' * 4000}{number}") for number in range(10)))
+    assert [e.id for _, _, e in await store.events()] == ["a"], "an append is all or nothing"
+    await store.close()
