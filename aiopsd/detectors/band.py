@@ -134,7 +134,8 @@ class Band:
         """Scores, how far away each sample is, and the floor that this was held against."""
         rows, n = self._rows, self._rows["n"][at]
         floor, least, young = self._floor(at, expected), rows["least"][at], 1 + YOUNG / (n + 1)
-        mature = 1 + YOUNG_CERTAIN / (n + 1)
+        # Where people said what is too small to matter, fewer samples make it certain.
+        mature = young if self.settings.floor else 1 + YOUNG_CERTAIN / (n + 1)
         walk = REACH * rows["step"][at] * np.sqrt(rows["run"][at])
         reach = walk * (rows["wanders"][at] & ~rows["seasonal"][at])
         away = np.maximum(self._away(x - expected) - reach, 0.0)

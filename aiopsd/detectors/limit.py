@@ -7,6 +7,7 @@ samples, and ends as unknown when they stay away.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -170,13 +171,20 @@ class Limit:
             no_data=no_data,
         )
 
-    def adopt(self, series: int, onset_s: float, seen_s: float, *, certain: bool) -> None:
-        """What the journal says is open, though the last checkpoint does not know it yet."""
+    def adopt(
+        self, series: int, onset_s: float, seen_s: float, *, certain: bool, shown: Sequence[float]
+    ) -> None:
+        """What the journal says is open, though the last checkpoint does not know it yet.
+
+        ``shown``: the numbers of its worst sample, in the order of SHOWN.
+        """
         rows, at = self._rows, self._rows.of(np.array([series], np.int32))
         rows["onset"][at] = rows["over_since"][at] = onset_s
         rows["seen"][at] = rows["told"][at] = seen_s
         rows["heard"][at] = self._heard.now
         rows["certain"][at] = rows["told_certain"][at] = certain
+        for name, number in zip(SHOWN, shown, strict=True):
+            rows[name][at] = number
 
     def forget(self, series: Indexes) -> None:
         self._rows.forget(series)

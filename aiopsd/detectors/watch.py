@@ -12,7 +12,7 @@ import numpy as np
 
 from aiopsd.contracts import Detector
 from aiopsd.detectors import words
-from aiopsd.detectors.limit import Limit, Verdict
+from aiopsd.detectors.limit import SHOWN, Limit, Verdict
 from aiopsd.model import Anomaly, Batch, Floats, Indexes, Kind, Labels, Severity
 from aiopsd.rows import Column, Rows, pack, unpack
 
@@ -101,6 +101,8 @@ class Watch:
         labels = before.labels if before else _plain(self._labels(verdict.series))
         entity = {name: labels[name] for name in info.entity if labels.get(name)}
         low, high = _finite_span(verdict)
+        same = before is not None and before.observed == verdict.observed
+        title = before.title if before and same else self._title(verdict, entity, labels)
         anomaly = Anomaly(
             id=before.id if before else f"{info.id}/{_digest(labels)}/{int(verdict.onset_s)}",
             rule=info.id,
@@ -114,7 +116,7 @@ class Watch:
             seen_s=verdict.seen_s,
             ended_s=verdict.ended_s,
             detector=self._tag,
-            title=self._title(verdict, entity, labels),
+            title=title,
             score=verdict.score,
             observed=verdict.observed,
             expected=verdict.expected if np.isfinite(verdict.expected) else verdict.observed,
@@ -158,7 +160,8 @@ class Watch:
         """The journal is newer than the checkpoint: this anomaly is open, and must be ended."""
         self._open[series] = anomaly
         certain = anomaly.tier == "certain"
-        self.limit.adopt(series, anomaly.onset_s, anomaly.seen_s, certain=certain)
+        shown = [float(getattr(anomaly, name)) for name in SHOWN]
+        self.limit.adopt(series, anomaly.onset_s, anomaly.seen_s, certain=certain, shown=shown)
 
     # --- keeping ------------------------------------------------------------------------
 

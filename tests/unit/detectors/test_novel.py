@@ -1,0 +1,102 @@
+"""New is news only where one knows what is old."""
+
+import numpy as np
+import pytest
+
+from aiopsd.detectors.novel import Novel, NovelSettings
+from aiopsd.model import Batch
+
+LABELS = {
+    n: {"service": "api" if n < 50 else "db", "template": f"template {n}"} for n in range(100)
+}
+
+
+def novel(**settings: int) -> Novel:
+    return NovelSettings(**settings).build(LABELS.__getitem__)  # type: ignore[arg-type]
+
+
+def tick(one: Novel, time_s: float, *series: int) -> set[int]:
+    """Which series are spoken of."""
+    ids = np.array(series, np.int32)
+    scores = one.observe(Batch("r", float(time_s), ids, np.ones(len(ids))))
+    assert (scores.certain == (scores.score == 1.0)).all()
+    return set(scores.series[scores.certain].tolist())
+
+
+def test_the_first_sight_is_spoken_of_for_a_while() -> None:
+    one = novel(hold=5)
+    for n in range(25):
+        assert tick(one, n, 1) == set()
+    assert tick(one, 25, 1, 2) == {2}
+    assert [tick(one, 26 + n, 1) for n in range(6)] == [{2}] * 4 + [set()] * 2
+    assert tick(one, 40, 2) == set()
+
+
+def test_the_end_of_the_hold_is_scored_zero_once() -> None:
+    one = novel(hold=2)
+    for n in range(25):
+        tick(one, n)
+    seen = []
+    for n in range(25, 30):
+        ids = np.array([1] if n == 25 else [], np.int32)
+        seen.append(one.observe(Batch("r", float(n), ids, np.ones(len(ids)))).score.tolist())
+    assert seen == [[1.0], [1.0], [0.0], [], []]
+
+
+def test_empty_ticks_teach_that_there_is_nothing() -> None:
+    one = novel()
+    for n in range(21):
+        assert tick(one, n) == set()
+    assert tick(one, 21, 1) == {1}
+
+
+def test_learning_goes_on_while_its_group_has_news() -> None:
+    one = novel(learn_samples=20)
+    for n in range(30):
+        assert tick(one, n, *range(n // 3 + 1)) == set()  # api has news every third tick
+    assert tick(one, 30, 40) == set()
+    assert tick(one, 30.9, 60) == {60}  # db has had none
+    for n in range(31, 42):
+        tick(one, n)
+    assert 41 in tick(one, 42, 41)
+
+
+def test_learning_ends_at_last_even_where_all_is_news() -> None:
+    one = novel(learn_samples=4)
+    found = [tick(one, n, n) for n in range(30)]
+    assert not any(found[:20])
+    assert all(found[21:])
+
+
+def test_batches_of_several_targets_are_one_tick() -> None:
+    one = novel(learn_samples=10)
+    for n in range(9):
+        for target in range(5):
+            assert tick(one, n + target * 0.01, 1, 10 * n + target) == set()
+    assert tick(one, 9, 99) == set()
+    for n in range(10, 21):
+        tick(one, n, 1)
+    assert 7 in tick(one, 21, 7)
+
+
+def test_nan_is_no_sight() -> None:
+    one = novel()
+    for n in range(25):
+        tick(one, n)
+    scores = one.observe(Batch("r", 25.0, np.array([1], np.int32), np.array([np.nan])))
+    assert len(scores.series) == 0
+    assert tick(one, 26, 1) == {1}
+
+
+def test_a_forgotten_series_is_new_again() -> None:
+    one = novel(hold=1)
+    for n in range(25):
+        tick(one, n, 1)
+    one.forget(np.array([1], np.int32))
+    assert tick(one, 40, 1) == {1}
+
+
+@pytest.mark.parametrize("settings", [{"learn_samples": 1}, {"hold": 0}])
+def test_settings_that_make_no_sense_are_refused(settings: dict[str, int]) -> None:
+    with pytest.raises(ValueError, match=next(iter(settings))):
+        NovelSettings(**settings)
