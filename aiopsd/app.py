@@ -151,7 +151,7 @@ class House:
 
     def _queries(self, source: str) -> tuple[Query, ...]:
         return tuple(
-            Query(rule.id, rule.promql, float(rule.every))
+            Query(rule.id, rule.promql, self.config.every_secs(rule))
             for rule in self.config.rules
             if rule.promql and self.config.asked(rule) == source
         )
@@ -166,7 +166,7 @@ class House:
             Transforms(streamed, self.table),
             {rule.id: self._watch(rule, miner) for rule in judged},
             {
-                rule.id: VersionWatch(rule.id, rule.entity, rule.change.label)
+                rule.id: VersionWatch(rule.id, rule.entity, rule.change.label, rule.change.kind)
                 for rule in self.config.rules
                 if rule.change is not None
             },
@@ -187,7 +187,8 @@ class House:
 
         def evidence(labels: Labels) -> tuple[str, ...]:
             line = miner.sample(labels.get("template", ""))
-            return (line,) if line else ()
+            runbook = f"runbook: {rule.runbook}" if rule.runbook else ""
+            return tuple(filter(None, (line, runbook)))
 
         return Watch(info, rule.detector, self.table.labels, evidence)
 
@@ -258,7 +259,7 @@ class House:
             return _single(await cast("Querier", self.sources[name]).instant(query), query)
 
         async def rule(name: str, where: Labels) -> float | None:
-            since_s = self.clock() - STALE_TICKS * float(rules[name].every)
+            since_s = self.clock() - STALE_TICKS * self.config.every_secs(rules[name])
             return _single(self.detection.latest(name, where, since_s), f"rule {name} {where}")
 
         return Metrics(promql, rule)

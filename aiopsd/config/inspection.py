@@ -18,6 +18,8 @@ from aiopsd.settings import Reader
 from aiopsd.sources.alertmanager import AlertmanagerSettings
 from aiopsd.sources.prometheus import PrometheusSettings
 
+STREAMED_SECS = 15.0  # a streamed rule has news when its source has: seldom less often than this
+
 
 @dataclass(frozen=True)
 class Config:
@@ -46,6 +48,15 @@ class Config:
     def asked(self, rule: RuleSettings) -> str | None:
         """Which source this rule's PromQL is asked of."""
         return rule.source or self.querier
+
+    def every_secs(self, rule: RuleSettings) -> float:
+        """How often this rule has news: its own word, else its source's."""
+        if rule.every is not None:
+            return float(rule.every)
+        source = self.daemon.sources.get(self.asked(rule) or "")
+        if isinstance(source, PrometheusSettings) and not self.streamed(rule):
+            return float(source.every)
+        return STREAMED_SECS
 
     def streamed(self, rule: RuleSettings) -> bool:
         """PromQL wins where somebody can answer it; else the rule selects from the stream."""

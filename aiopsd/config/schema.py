@@ -39,7 +39,7 @@ class RuleSettings(Settings, frozen=True, kw_only=True):
     window: Duration = Duration(60)
     agg: Agg = "sum"
     source: str = ""  # of several Prometheus sources, the one to ask
-    every: Duration = Duration(15)
+    every: Duration | None = None  # how often PromQL is asked; none: as its source says
     detector: DetectorSettings | None = None
     change: ChangeSettings | None = None
     for_: Duration = msgspec.field(default=Duration(0), name="for")
@@ -60,7 +60,7 @@ class RuleSettings(Settings, frozen=True, kw_only=True):
             raise ValueError("a rule needs a `detector` or a `change`, and not both")
         if not self.entity:
             raise ValueError("`entity` is empty: which labels name the sick thing?")
-        if self.every < 1:
+        if self.every is not None and self.every < 1:
             raise ValueError(f"`every: {self.every}` is too often; at least 1s")
         if self.select and self.by and not set(self.by) & set(self.entity):
             raise ValueError(f"`by` keeps no label of `entity: [{', '.join(self.entity)}]`: "

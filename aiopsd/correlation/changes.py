@@ -6,19 +6,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Literal
 
 import msgspec
 
 from aiopsd.model import Change, Labels
 
 KEEP_SECS = 86400.0
+ChangeKind = Literal["deploy", "config", "scale", "flag"]
 
 
 class VersionWatch:
     """One rule's entities and the versions of each that are live."""
 
-    def __init__(self, rule: str, entity: tuple[str, ...], label: str) -> None:
+    def __init__(
+        self, rule: str, entity: tuple[str, ...], label: str, kind: ChangeKind = "deploy"
+    ) -> None:
         self.rule = rule
+        self._kind = kind
         self._entity = entity
         self._label = label
         self._live: dict[tuple[str, ...], dict[str, float]] = {}  # version -> last seen
@@ -47,7 +52,7 @@ class VersionWatch:
     ) -> Change:
         return Change(
             id=f"{self.rule}/{name}/{version}/{int(time_s)}",
-            kind="deploy",
+            kind=self._kind,
             time_s=time_s,
             service=labels.get("service", name),
             version=version,
