@@ -204,7 +204,7 @@ def _joined(incident: Incident, anomaly: Anomaly, now_s: float) -> Incident:
         # The beginning tells the cause, the end tells the state: drop the recovered middle.
         over = next((a for a in members[1:] if a.closed), members[-2])
         members.remove(over)
-    worst = _worst([a for a in members if not a.closed] or members)
+    worst = _worst(members)  # recovered ones too: the name does not change while it heals
     return replace(
         incident,
         state="open",

@@ -188,6 +188,13 @@ def test_severity_and_title_follow_the_worst() -> None:
     assert incident.title == "down checkout"
 
 
+def test_the_title_stays_while_it_heals() -> None:
+    grouping, members = Grouping(), [anomaly("payments"), anomaly("checkout", severity="low")]
+    (before,) = absorb(grouping, *members)
+    over(grouping, members[:1], T + 10)
+    assert grouping.open[0].title == before.title == "errors payments"
+
+
 @pytest.mark.parametrize("count", [5, 500])
 def test_size_is_bounded(count: int) -> None:
     grouping = Grouping(GroupingLimits())
