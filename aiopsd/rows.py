@@ -36,11 +36,14 @@ class Rows:
 
     def __init__(self, **columns: Column) -> None:
         self._columns = columns
+        self._begin(16)
+
+    def _begin(self, capacity: int) -> None:
         self._data: dict[str, NDArray[Any]] = {}
         self._row: NDArray[np.intp] = np.full(0, -1, np.intp)  # by series index
         self._series: Indexes = np.full(0, -1, np.int32)  # by row
         self._free: list[int] = []
-        self._resize(16)
+        self._resize(capacity)
 
     def __len__(self) -> int:
         return len(self._series) - len(self._free)
@@ -59,7 +62,9 @@ class Rows:
         """Rows of these series; the unknown get a new one."""
         at = self.find(series)
         if len(at) and int(at.min()) < 0:
-            for index in np.unique(series[at < 0]).tolist():
+            new = series[at < 0]
+            _, first = np.unique(new, return_index=True)
+            for index in new[np.sort(first)].tolist():
                 self._add(index)
             at = self._row[series]
         return at
@@ -85,29 +90,28 @@ class Rows:
 
     def save(self) -> bytes:
         """Every number of every row, bit for bit."""
-        data = {name: self._data[name].tobytes() for name in self._columns}
-        return msgspec.msgpack.encode((self._series.tobytes(), self._free, data))
+        series, at = self.known()
+        data = {name: column[at].tobytes() for name, column in self._data.items()}
+        return msgspec.msgpack.encode((series.tobytes(), data))
 
     def load(self, saved: bytes) -> None:
         """Takes the place of what is here. Raises ValueError, and leaves it, on garbage.
 
         A column that was not saved starts with its fill; one that is not known here is dropped.
         """
-        shape = tuple[bytes, list[int], dict[str, bytes]]
-        series_bytes, free, blocks = decode(saved, shape)
-        series = np.frombuffer(series_bytes, np.int32).copy()
-        empty = np.flatnonzero(series < 0)
-        if sorted(free) != empty.tolist():
+        series_bytes, blocks = decode(saved, tuple[bytes, dict[str, bytes]])
+        series = np.frombuffer(series_bytes, np.int32)
+        if len(np.unique(series)) < len(series) or int(series.min(initial=0)) < 0:
             raise ValueError("the saved rows contradict themselves")
         data = {n: _column(c, blocks.get(n), len(series)) for n, c in self._columns.items()}
-        taken = np.flatnonzero(series >= 0)
-        row = np.full(int(series.max(initial=-1)) + 1, -1, np.intp)
-        row[series[taken]] = taken
-        self._data, self._series, self._free, self._row = data, series, free, row
+        self._begin(max(16, len(series)))
+        at = self.of(series)
+        for name, column in data.items():
+            self._data[name][at] = column
 
     def _add(self, index: int) -> None:
         if not self._free:
-            self._resize(max(16, 2 * len(self._series)))
+            self._resize(2 * len(self._series))
         row = self._free.pop()
         self._row[index], self._series[row] = row, index
 
@@ -125,7 +129,7 @@ def _column(column: Column, block: bytes | None, rows: int) -> NDArray[Any]:
     shape = (rows, column.width) if column.width else (rows,)
     if block is None:
         return np.full(shape, column.fill, column.dtype)
-    return np.frombuffer(block, column.dtype).reshape(shape).copy()
+    return np.frombuffer(block, column.dtype).reshape(shape)
 
 
 def pack(kind: str, version: int, *state: Any) -> bytes:

@@ -43,10 +43,10 @@ class Threshold:
 
     def observe(self, batch: Batch) -> Scores:
         """``expected`` is the limit that matters; a side without one is infinite."""
-        x, at = batch.values, self._rows.of(batch.series)
+        ok, at = np.isfinite(batch.values), self._rows.of(batch.series)
+        x = np.where(ok, batch.values, 0.0)
         above = np.inf if self.settings.above is None else self.settings.above
         below = -np.inf if self.settings.below is None else self.settings.below
-        ok = np.isfinite(x)
         beyond = ok & ((x > above) | (x < below))
         near = np.fmax(_share(x, above), _share(below, x))
         n = self._rows["n"][at]

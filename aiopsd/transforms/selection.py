@@ -51,8 +51,7 @@ class Selection:
         suffix."""
         if self.quantile is not None or self.as_ == "mean":
             ends = ("_bucket",) if self.quantile is not None else ("_sum", "_count")
-            named = self.selector.names(name) or self.selector.names(_base(name))
-            return named and name.endswith(ends)
+            return name.endswith(ends) and self._named(_base(name), name)
         return self.selector.names(name) or (self.over is not None and self.over.names(name))
 
     def parts(self, labels: Mapping[str, str]) -> list[Part]:
@@ -73,6 +72,12 @@ class Selection:
             for side, selector in ((NUMERATOR, self.selector), (DENOMINATOR, self.over))
             if selector is not None and selector.matches(labels)
         ]
+
+    def _named(self, base: str, name: str) -> bool:
+        exact = self.selector.name
+        if exact is not None:
+            return base in (exact, _base(exact))
+        return self.selector.names(base) or self.selector.names(name)
 
     def _group(self, labels: Mapping[str, str]) -> Labels:
         if self.by:

@@ -1,5 +1,6 @@
 """Rows of numbers by series: stable, growing, and the same after a restart."""
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -63,7 +64,8 @@ def test_saved_and_loaded_bit_for_bit() -> None:
     assert other.save() == one.save()
     assert other.find(ids(1)).tolist() == [-1]
     assert other["level"][other.find(ids(3))][0] == 0.1 + 0.2
-    assert other.of(ids(6)).tolist() == one.of(ids(6)).tolist()
+    assert other.find(ids(5)).tolist() == [-1]
+    assert len(other) == 2
 
 
 def test_columns_may_come_and_go_between_versions() -> None:
@@ -75,11 +77,12 @@ def test_columns_may_come_and_go_between_versions() -> None:
     assert (other["level"][at][0], other["fresh"][at][0]) == (7, 2)
 
 
-@pytest.mark.parametrize("cut", [0, 1, 10, 100])
+@pytest.mark.parametrize("cut", [0, 1, 10, 40])
 def test_garbage_is_refused_and_leaves_what_was_there(cut: int) -> None:
     one = rows()
     one["level"][one.of(ids(3))] = 7
-    for garbage in (one.save()[:cut], b"\x93\xc4\x01\x00\x90\x80", b"\xff" * (cut + 1)):
+    twice = msgspec.msgpack.encode((np.array([3, 3], np.int32).tobytes(), {}))
+    for garbage in (one.save()[:cut], b"\x92\xc4\x01\x00\x80", twice, b"\xff" * (cut + 1)):
         with pytest.raises(ValueError, match=r"."):
             one.load(garbage)
     assert one["level"][one.find(ids(3))].tolist() == [7]

@@ -251,3 +251,101 @@ def test_what_cannot_be_computed_is_refused(
     with pytest.raises(ValueError, match=r".") as error:
         compile_selection(select, as_, (), over, 10.0, "sum")
     assert said in str(error.value)
+
+
+def test_a_hole_of_a_few_windows_is_bridged() -> None:
+    """A source that is read less often than the window is long still has a rate."""
+    one = Stream("requests", "rate", "service", window_secs=10.0)
+    for time_s, total in ((0.0, 0.0), (30.0, 60.0), (69.0, 138.0)):
+        found = one.feed(time_s, {"requests service=api": total})
+    assert found == {"service=api": 2.0}
+
+
+@pytest.mark.parametrize("name", ["took", "took_bucket"])
+def test_a_histogram_may_be_named_by_its_base(name: str) -> None:
+    one = Stream(f'{name}{{service!="db"}}', "p50")
+    for scale, time_s in ((0, 0.0), (1, 5.0)):
+        samples = {f"took_bucket service=api le={le}": 10.0 * scale for le in ("1", "+Inf")}
+        samples |= {"took_bucket service=db le=1": 1.0, "took_bucket service=api le=what": 5.0}
+        found = one.feed(time_s, samples | {"took_count service=api": 10.0 * scale})
+    assert found == {"service=api": 0.5}
+
+
+@pytest.mark.parametrize("name", ["took", "took_sum", "took_count"])
+def test_a_mean_is_sum_over_count(name: str) -> None:
+    one = Stream(name, "mean", "service")
+    one.feed(0.0, {"took_sum service=api": 0, "took_count service=api": 0})
+    found = one.feed(5.0, {"took_sum service=api": 30, "took_count service=api": 10})
+    assert found == {"service=api": 3.0}
+    assert one.feed(5.5, {"took_sum service=api": 30, "took_count service=api": 10}) != {}
+
+
+def test_histograms_with_other_buckets_add_up_where_they_can() -> None:
+    one = Stream("took", "p90", "service")
+    for scale, time_s in ((0, 0.0), (1, 5.0)):
+        found = one.feed(
+            time_s,
+            {
+                "took_bucket service=api le=1": 9 * scale,
+                "took_bucket service=api le=+Inf": 10 * scale,
+                "took_bucket service=db le=0.5": 90 * scale,
+                "took_bucket service=db le=2": 100 * scale,
+                "took_bucket service=db le=+Inf": 100 * scale,
+            },
+        )
+    assert found == {"service=api": 1.0, "service=db": 0.5}
+
+
+def test_a_member_that_is_missing_now_is_not_counted_with_what_it_was() -> None:
+    one = Stream("memory", "value", "service")
+    one.feed(0.0, {"memory service=api pod=a": 1, "memory service=api pod=b": 2})
+    found = one.feed(1.0, {"memory service=api pod=a": 1, "memory service=api pod=b": np.nan})
+    assert found == {"service=api": 1.0}
+    one.feed(2.0, {"memory service=api pod=b": 2})
+    assert one.feed(12.5, {"memory service=api pod=a": 1}) == {"service=api": 1.0}
+
+
+def test_a_full_table_loses_groups_and_nothing_else() -> None:
+    one = Stream("memory")
+    one.table.limit = 5
+    found = one.feed(0.0, {f"memory pod={n}": n for n in range(4)})
+    assert found == {"pod=0": 0.0}
+    assert one.table.refused > 0
+
+
+def test_members_that_come_and_go_leave_nothing_behind() -> None:
+    one, sizes = Stream("requests", "rate", "pod"), []
+    for generation in range(200):
+        names = {f"requests pod={generation}": 1.0}
+        one.feed(generation * 100.0, names)
+        one.feed(generation * 100.0 + 5, names)
+        index = one.table.intern("", labels(next(iter(names))))
+        one.transforms.forget(np.array([index], np.int32))
+        sizes.append(len(one.transforms.save()))
+    assert sizes == sizes[:1] * 200
+
+
+def test_a_rule_that_selects_something_else_by_now_starts_cold() -> None:
+    one, other = Stream("requests", "rate", "service"), Stream("requests", "delta", "service")
+    one.feed(0.0, {"requests service=api": 100})
+    other.table.load(one.table.save())
+    other.transforms.load(one.transforms.save())
+    assert other.feed(5.0, {"requests service=api": 150}) == {}
+
+
+def test_what_the_table_calls_something_else_by_now_is_named_anew() -> None:
+    one = Stream("memory")
+    one.feed(0.0, {"memory pod=a": 1})
+    raw = one.table.intern("", labels("memory pod=a"))
+    own = one.table.intern("rule", labels("x pod=a") | {"__name__": ""})
+    assert raw != own
+    rule_series = np.array(list(one.table.of("rule")), np.int32)
+    one.transforms.forget(rule_series)
+    assert one.feed(1.0, {"memory pod=a": 2}) == {"pod=a": 2.0}
+
+
+def test_history_stays_history() -> None:
+    one = Stream("memory")
+    index = one.table.intern("", labels("memory pod=a"))
+    raw = Batch("", 1.0, np.array([index], np.int32), np.ones(1), history=True)
+    assert [b.history for b in one.transforms.feed(raw)] == [True]

@@ -1,0 +1,183 @@
+"""The vectorised transforms against the plainest way to say the same, on any stream."""
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from aiopsd.model import Batch
+from aiopsd.series import SeriesTable
+from aiopsd.transforms import Transforms, compile_selection
+from aiopsd.transforms.quantile import quantiles
+
+WINDOW = 16.0
+CODES = ("200", "404", "500")
+TARGETS = ("a", "b")
+
+values = st.one_of(st.none(), st.just(math.nan), st.integers(0, 50).map(float))
+ticks = st.lists(
+    st.tuples(
+        st.sampled_from(TARGETS),
+        st.sampled_from([1.0, 4.0, 5.0, 15.0, 40.0, 70.0]),  # seconds since the tick before
+        st.dictionaries(st.sampled_from(CODES), values, min_size=1),
+        st.booleans(),  # counters of this target began anew
+    ),
+    max_size=25,
+)
+
+
+class Story:
+    """Counters of two targets; each grows by what the tick says."""
+
+    def __init__(self, story: Any) -> None:
+        self.table = SeriesTable()
+        self.batches: list[Batch] = []
+        self.samples: list[tuple[float, str, dict[str, float]]] = []
+        totals: dict[tuple[str, str], float] = {}
+        now = 1000.0
+        for target, step, grown, restarted in story:
+            now += step
+            for code in CODES if restarted else ():
+                totals[target, code] = 0.0
+            tick: dict[str, float] = {}
+            for code, more in grown.items():
+                if more is not None:
+                    totals[target, code] = totals.get((target, code), 0.0) + np.nan_to_num(more)
+                    tick[code] = math.nan if math.isnan(more) else totals[target, code]
+            self.samples.append((now, target, tick))
+            series = [self._intern(target, code) for code in tick]
+            self.batches.append(
+                Batch("", now, np.array(series, np.int32), np.array([*tick.values()]))
+            )
+
+    def _intern(self, target: str, code: str) -> int:
+        return self.table.intern("", {"__name__": "hits", "code": code, "instance": target})
+
+
+def run(story: Story, transforms: Transforms, batches: list[Batch]) -> list[dict[str, float]]:
+    found = []
+    for batch in batches:
+        tick = {}
+        for out in transforms.feed(batch):
+            for index, value in zip(out.series, out.values, strict=True):
+                tick[story.table.labels(int(index)).get("code", "all")] = float(value)
+        found.append(tick)
+    return found
+
+
+class Plain:
+    """One counter, read off its definition."""
+
+    def __init__(self) -> None:
+        self.last, self.total = math.nan, 0.0
+        self.points: list[tuple[float, float]] = []  # snapshots: a sixteenth of the window apart
+        self.time_s, self.value = -math.inf, (math.nan, math.nan)
+
+    def feed(self, now: float, raw: float) -> None:
+        self.time_s, self.value = now, (math.nan, math.nan)
+        if not math.isfinite(raw):
+            return
+        if not math.isnan(self.last):
+            self.total += raw - self.last if raw >= self.last else raw
+        self.last = raw
+        newest = self.points[-1][0] if self.points else -math.inf
+        if now - newest > 4 * WINDOW:
+            self.points = []
+        inside = [p for p in self.points if p[0] >= now - WINDOW * 17 / 16] or self.points[-1:]
+        if inside:
+            begun, before = inside[0]
+            self.value = self.total - before, now - begun
+        if now - newest >= WINDOW / 16:
+            self.points.append((now, self.total))
+
+
+def plain_sums(story: Story, how: str) -> list[dict[str, float]]:
+    counters: dict[tuple[str, str], Plain] = {}
+    found = []
+    for now, target, tick in story.samples:
+        for code, raw in tick.items():
+            counters.setdefault((target, code), Plain()).feed(now, raw)
+        sums: dict[str, float] = {}
+        for (_, code), one in counters.items():
+            grown, secs = one.value
+            value = grown / secs if how == "rate" else grown
+            if code in tick and now - one.time_s <= WINDOW and math.isfinite(value):
+                sums[code] = sums.get(code, 0.0) + value
+        found.append(sums)
+    return found
+
+
+@pytest.mark.parametrize("how", ["rate", "delta"])
+@settings(max_examples=150, deadline=None)
+@given(story=ticks)
+def test_increases_are_what_they_are_by_definition(how: Any, story: Any) -> None:
+    one = Story(story)
+    selection = compile_selection("hits", how, ("code",), None, WINDOW, "sum")
+    found = run(one, Transforms({"r": selection}, one.table), one.batches)
+    for got, wanted in zip(found, plain_sums(one, how), strict=True):
+        assert got == pytest.approx(wanted)
+        assert all(value >= 0 for value in got.values()), "a counter never falls"
+
+
+@settings(max_examples=100, deadline=None)
+@given(story=ticks)
+def test_a_ratio_of_a_part_is_between_nothing_and_all(story: Any) -> None:
+    one = Story(story)
+    selection = compile_selection('hits{code="500"}', "delta", ("x",), "hits", WINDOW, "sum")
+    for tick in run(one, Transforms({"r": selection}, one.table), one.batches):
+        assert all(0 <= value <= 1 for value in tick.values())
+
+
+@pytest.mark.parametrize("how", ["rate", "value", "changes", "mean", "p90"])
+@settings(max_examples=50, deadline=None)
+@given(story=ticks, cut=st.integers(0, 25))
+def test_a_restart_at_any_point_changes_nothing(how: Any, story: Any, cut: int) -> None:
+    def transforms(one: Story) -> Transforms:
+        name = "hits" if how not in ("mean", "p90") else "hits_x"
+        selection = compile_selection(name, how, ("code",), None, WINDOW)
+        ratio = compile_selection('hits{code="500"}', "rate", ("instance",), "hits", WINDOW)
+        return Transforms({"r": selection, "ratio": ratio}, one.table)
+
+    one = Story(story)
+    whole = transforms(one)
+    wanted = run(one, whole, one.batches)
+    first = transforms(one)
+    found = run(one, first, one.batches[:cut])
+    second = transforms(one)
+    second.load(first.save())
+    found += run(one, second, one.batches[cut:])
+    assert found == wanted
+    assert second.save() == whole.save()
+
+
+counts = st.lists(st.integers(0, 30), min_size=2, max_size=8)
+
+
+@settings(max_examples=200, deadline=None)
+@given(counts=counts, q=st.sampled_from([0.5, 0.9, 0.95, 0.99]), absent=st.sets(st.integers(0, 6)))
+def test_quantiles_are_those_of_the_observations(
+    counts: list[int], q: float, absent: set[int]
+) -> None:
+    """Held against a walk through the buckets, with some of them not there at all."""
+    bounds = [*range(1, len(counts)), math.inf]
+    cumulative = np.cumsum(counts).astype(float)
+    there = [n for n in range(len(counts)) if n not in absent or n == len(counts) - 1]
+    row = np.where(np.isin(np.arange(len(counts)), there), cumulative, np.nan)
+    found = float(quantiles(q, np.array(bounds), np.stack([row, row]))[1])
+    wanted = walk(q, [(bounds[n], cumulative[n]) for n in there])
+    assert found == pytest.approx(wanted, nan_ok=True)
+
+
+def walk(q: float, buckets: list[tuple[float, float]]) -> float:
+    """https://prometheus.io/docs/prometheus/latest/querying/functions/#histogram_quantile"""
+    if len(buckets) < 2 or buckets[-1][1] == 0:
+        return math.nan
+    rank, start, below = q * buckets[-1][1], 0.0, 0.0
+    for bound, count in buckets[:-1]:
+        if count >= rank:
+            return start + (bound - start) * (rank - below) / (count - below)
+        start, below = bound, count
+    return start
