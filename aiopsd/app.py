@@ -296,15 +296,14 @@ class House:
         return list(rooms[what]()) if what in rooms else None
 
     def _gauges(self) -> None:
-        gauges = self.telemetry.gauges
-        gauges["series"] = self.table.__len__
-        gauges["series_refused"] = lambda: float(self.table.refused)
-        gauges["samples_late"] = lambda: float(self.table.late)
-        gauges["samples"] = lambda: float(self.detection.samples)
-        gauges["incidents_open"] = lambda: float(
-            sum(not i.closed for i in self.pipeline.state.incidents.values())
-        )
-        gauges["halted"] = lambda: float(bool(self.halts.halts()))
+        gauge = self.telemetry.gauge
+        gauge("series", self.table.__len__)
+        gauge("series_refused", lambda: float(self.table.refused))
+        gauge("samples_late", lambda: float(self.table.late))
+        gauge("samples", lambda: float(self.detection.samples))
+        gauge("halted", lambda: float(bool(self.halts.halts())))
+        incidents = self.pipeline.state.incidents
+        gauge("incidents_open", lambda: float(sum(not i.closed for i in incidents.values())))
 
 
 def _single(found: Any, what: str) -> float | None:

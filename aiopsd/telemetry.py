@@ -12,6 +12,7 @@ import os
 import sys
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
+from itertools import groupby
 
 from aiopsd.contracts import Clock
 
@@ -50,7 +51,7 @@ class Telemetry:
 
     clock: Clock
     counters: dict[tuple[str, str], float] = field(default_factory=dict)
-    gauges: dict[str, Callable[[], float]] = field(default_factory=dict)
+    gauges: dict[tuple[str, str], Callable[[], float]] = field(default_factory=dict)
     gone: dict[str, tuple[float, str]] = field(default_factory=dict)  # part -> since, reason
     well: set[str] = field(default_factory=set)  # parts whose last word was a good one
 
@@ -60,6 +61,9 @@ class Telemetry:
 
     def counting(self, part: str) -> Callable[[str, float], None]:
         return lambda what, amount: self.count(what, amount, part)
+
+    def gauge(self, what: str, read: Callable[[], float], part: str = "") -> None:
+        self.gauges[what, part] = read
 
     def went(self, part: str, reason: str) -> None:
         """Logs once, when the part goes away; later reasons only replace the one shown."""
@@ -86,17 +90,15 @@ class Telemetry:
 
     def exposition(self) -> str:
         """Prometheus text format 0.0.4."""
+        gauges = {key: read() for key, read in self.gauges.items()}
+        gauges |= {("part_gone", part): 1.0 for part in self.gone}
         lines: list[str] = []
-        for name in sorted({what for what, _ in self.counters}):
-            lines.append(f"# TYPE aiopsd_{name}_total counter")
-            for (what, part), value in sorted(self.counters.items()):
-                if what == name:
+        for kind, ending, values in (("counter", "_total", self.counters), ("gauge", "", gauges)):
+            for what, family in groupby(sorted(values.items()), lambda one: one[0][0]):
+                lines.append(f"# TYPE aiopsd_{what}{ending} {kind}")
+                for (_, part), value in family:
                     labels = f'{{part="{_escaped(part)}"}}' if part else ""
-                    lines.append(f"aiopsd_{name}_total{labels} {value:.17g}")
-        for name, read in sorted(self.gauges.items()):
-            lines += [f"# TYPE aiopsd_{name} gauge", f"aiopsd_{name} {read():.17g}"]
-        lines.append("# TYPE aiopsd_part_gone gauge")
-        lines += [f'aiopsd_part_gone{{part="{_escaped(part)}"}} 1' for part in sorted(self.gone)]
+                    lines.append(f"aiopsd_{what}{ending}{labels} {value:.17g}")
         return "\n".join(lines) + "\n"
 
 

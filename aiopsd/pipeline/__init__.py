@@ -52,9 +52,9 @@ class Pipeline:
         self._moved = dict.fromkeys(("detect", "correlate"), _monotonic())
         self._checkpoint_s = self.clock()
         for channel in (self.readings, self.findings, self.incidents):
-            self.telemetry.gauges[f"{channel.name}_queue_depth"] = channel.__len__
+            self.telemetry.gauge("queue_depth", channel.__len__, channel.name)
         for name, outbox in self.outboxes.items():
-            self.telemetry.gauges[f"outbox_{name}_depth"] = outbox.__len__
+            self.telemetry.gauge("outbox_depth", outbox.__len__, name)
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Until ``stopping`` is set; then sources stop and the line drains, in order."""

@@ -43,11 +43,21 @@ def test_exposition_is_text_format_with_escapes() -> None:
     telemetry = Telemetry(lambda: 0.0)
     telemetry.count("dropped_lines", 2, 'a"b\\c\nd')
     telemetry.count("dropped_lines", 3, 'a"b\\c\nd')
-    telemetry.gauges["series"] = lambda: 12
+    telemetry.gauge("series", lambda: 12)
+    telemetry.gauge("outbox_depth", lambda: 1, "my-slack")
+    telemetry.gauge("outbox_depth", lambda: 2, "desk")
+    telemetry.went("prom", "no answer")
     text = telemetry.exposition()
     assert "# TYPE aiopsd_dropped_lines_total counter\n" in text
     assert 'aiopsd_dropped_lines_total{part="a\\"b\\\\c\\nd"} 5\n' in text
     assert "aiopsd_series 12\n" in text
+    assert (
+        "# TYPE aiopsd_outbox_depth gauge\n"
+        'aiopsd_outbox_depth{part="desk"} 2\n'
+        'aiopsd_outbox_depth{part="my-slack"} 1\n'
+    ) in text
+    assert text.count("# TYPE") == len(set(text.split("# TYPE ")[1:])) == 5
+    assert 'aiopsd_part_gone{part="prom"} 1\n' in text
 
 
 def test_json_lines_are_one_line_even_with_a_traceback() -> None:
