@@ -147,14 +147,14 @@ def counting(start: int, stop: int) -> list[tuple[str, str]]:
 
 async def settled(broker: Broker, reader: Reader) -> None:
     """Waits until the source has surely subscribed; leaves nothing behind in what it read."""
-
-    async def knock() -> None:
+    knocks = 0
+    async with asyncio.timeout(DEADLINE_SECS):
         while not reader.read:
-            await broker.publish(("plant/knock/knock", "0"))
+            knocks += 1
+            await broker.publish(("plant/knock/knock", str(knocks)))
             await asyncio.sleep(0.3)
-
-    await asyncio.wait_for(knock(), DEADLINE_SECS)
-    await asyncio.sleep(0.5)
+        while reader.values[-1] != knocks:
+            await asyncio.sleep(0.01)
     reader.read.clear()
 
 
