@@ -10,11 +10,9 @@ import contextlib
 import fcntl
 import signal
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-
-from aiohttp import web
 
 from aiopsd import notify_socket
 from aiopsd.app import House
@@ -27,6 +25,7 @@ from aiopsd.remediation.halt import HaltFile
 from aiopsd.stores import SqliteStore
 from aiopsd.telemetry import log
 from aiopsd.web.api import application
+from aiopsd.web.door import serving
 
 
 async def serve(path: Path, clock: Clock = time.time) -> None:
@@ -72,7 +71,8 @@ async def _live(config: Config, clock: Clock, signals: Signals, watched: Watched
         await house.restore()
         for notifier in house.notifiers.values():
             stack.push_async_callback(notifier.close)
-        await stack.enter_async_context(_serving(house))
+        page = application(house, house.routes)
+        await stack.enter_async_context(serving(page, *config.daemon.web.address))
         watched.house = house
         notify_socket.ready()
         log.info("ready rules=%d playbooks=%d", len(config.rules), len(config.playbooks))
@@ -184,19 +184,3 @@ class Signals:
         log.info("reloading")
         self._next = config
         self.stopping.set()
-
-
-@contextlib.asynccontextmanager
-async def _serving(house: House) -> AsyncIterator[None]:
-    host, port = house.config.daemon.web.address
-    runner = web.AppRunner(application(house, house.routes), access_log=None)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, host, port).start()
-    except OSError as error:
-        await runner.cleanup()
-        raise ConfigError(f"cannot listen on {host}:{port}: {error.strerror}") from None
-    try:
-        yield
-    finally:
-        await runner.cleanup()

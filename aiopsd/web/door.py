@@ -1,0 +1,72 @@
+"""Lets clients in to the application, and out again: none of them can keep the others out.
+
+A client has a deadline for asking and one for taking its answer; when too many are here, the
+oldest makes room for the newest. Handlers bound themselves what they wait for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from aiohttp import web
+
+from aiopsd.contracts import Handler
+from aiopsd.errors import ConfigError
+
+ASK_SECS = 30.0  # for a whole header, from the first byte or since the last answer
+ANSWER_SECS = 60.0  # for a handler, and the client's reading of what it says
+MAX_CONNECTIONS = 256  # a process may have 1024 files, and sources need theirs
+LEAVE_SECS = 2.0  # for requests under way when the daemon stops
+
+
+@asynccontextmanager
+async def serving(app: web.Application, host: str, port: int) -> AsyncIterator[None]:
+    """For the length of the block. Raises ConfigError when the address cannot be had."""
+    app.middlewares.insert(0, _in_time)
+    runner = web.AppRunner(
+        app, access_log=None, keepalive_timeout=ASK_SECS, shutdown_timeout=LEAVE_SECS
+    )
+    await runner.setup()
+    try:
+        listener = await _listen(runner, host, port)
+        try:
+            yield
+        finally:
+            listener.close()
+    finally:
+        await runner.cleanup()
+
+
+async def _listen(runner: web.AppRunner, host: str, port: int) -> asyncio.Server:
+    server = runner.server
+    assert server is not None  # noqa: S101 - it is set up
+
+    def let_in() -> asyncio.Protocol:
+        oldest_first = server.connections
+        for one in oldest_first[: max(0, len(oldest_first) + 1 - MAX_CONNECTIONS)]:
+            if one.transport is not None:
+                one.transport.abort()
+        return server()
+
+    try:
+        return await asyncio.get_running_loop().create_server(let_in, host, port)
+    except OSError as error:
+        raise ConfigError(f"cannot listen on {host}:{port}: {error.strerror}") from None
+
+
+@web.middleware
+async def _in_time(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Sends the answer itself, so that the deadline covers that too."""
+    response: web.StreamResponse
+    try:
+        async with asyncio.timeout(ANSWER_SECS):
+            response = await handler(request)
+            await response.prepare(request)
+            await response.write_eof()
+    except TimeoutError:
+        if request.transport is not None:
+            request.transport.abort()
+        raise
+    return response

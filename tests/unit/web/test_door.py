@@ -1,0 +1,70 @@
+"""The door on a real socket: a client who does not read, one who hangs about, a full house."""
+
+import asyncio
+
+import pytest
+from aiohttp import web
+
+from aiopsd.errors import ConfigError
+from aiopsd.web import door
+from tests.e2e.daemon import free_port
+
+
+async def _much(_: web.Request) -> web.Response:
+    return web.Response(body=b"x" * 50_000_000)
+
+
+async def _never(_: web.Request) -> web.Response:
+    await asyncio.Event().wait()
+    raise AssertionError
+
+
+def application() -> web.Application:
+    app = web.Application()
+    app.router.add_get("/much", _much)
+    app.router.add_get("/never", _never)
+    return app
+
+
+async def left_alone(port: int, asked: bytes) -> None:
+    """Returns when the other side hangs up on somebody who reads nothing before."""
+    _, writer = await asyncio.open_connection("127.0.0.1", port, limit=1)
+    writer.transport.pause_reading()
+    writer.write(asked)
+    closed = asyncio.create_task(writer.wait_closed())
+    async with asyncio.timeout(20):
+        while not closed.done():
+            try:
+                writer.write(b"GET / HTTP/1.1\r\n")  # who only listens does not hear of an abort
+            except OSError:
+                break
+            await asyncio.sleep(0.05)
+    closed.cancel()
+
+
+@pytest.mark.parametrize("path", ["/much", "/never"])
+async def test_an_answer_has_a_deadline(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(door, "ANSWER_SECS", 0.5)
+    port = free_port()
+    async with door.serving(application(), "127.0.0.1", port):
+        await left_alone(port, f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+
+
+async def test_leaving_does_not_wait_for_slow_readers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(door, "LEAVE_SECS", 0.2)
+    port = free_port()
+    async with asyncio.timeout(20):
+        async with door.serving(application(), "127.0.0.1", port):
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.transport.pause_reading()
+            writer.write(b"GET /much HTTP/1.1\r\nHost: x\r\n\r\n")
+            await asyncio.sleep(0.1)
+    writer.transport.abort()
+
+
+async def test_a_port_that_is_taken_is_said() -> None:
+    port = free_port()
+    async with door.serving(application(), "127.0.0.1", port):
+        with pytest.raises(ConfigError, match=rf"cannot listen on 127\.0\.0\.1:{port}: "):
+            async with door.serving(application(), "127.0.0.1", port):
+                raise AssertionError
