@@ -17,6 +17,7 @@ _INVISIBLE = re.compile(
 _LOOK_ALIKE = str.maketrans({"*": "\u2217", "~": "\u223c", "`": "\u02cb"})
 _EDGE = re.compile(r"(?<!\w)_++|_++(?!\w)")
 _HALF_ENTITY = re.compile(r"&[a-z]*$")
+LATEST_S = 253_402_300_799  # the end of the year 9999, and of what a date can be
 MOST_READ = 20_000  # nobody reads on; and a megabyte needs no cleaning to be cut
 
 
@@ -40,7 +41,7 @@ def code(text: str, limit: int) -> str:
 
 def clock(time_s: float, *, secs: bool = False) -> str:
     """A time of day in the reader's own zone; UTC where Slack cannot tell."""
-    whole = max(0, int(time_s))
+    whole = min(max(0, int(time_s)), LATEST_S)
     form, fallback = ("{time_secs}", "%H:%M:%S UTC") if secs else ("{time}", "%H:%M UTC")
     return f"<!date^{whole}^{form}|{datetime.fromtimestamp(whole, UTC).strftime(fallback)}>"
 

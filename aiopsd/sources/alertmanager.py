@@ -83,7 +83,9 @@ def anomaly_of(alert: Alert, now_s: float, lasts_secs: float) -> Anomaly:
     resolved = alert.status == "resolved"
     entity = next(({key: labels[key]} for key in _ENTITY if labels.get(key)), {"alertname": name})
     kind = labels.get("kind", "")
-    ended_s = alert.endsAt.timestamp() if alert.endsAt else now_s
+    # What has happened has happened by now, whatever the sender's clock says.
+    onset_s = min(max(alert.startsAt.timestamp(), 0.0), now_s)
+    ended_s = min(alert.endsAt.timestamp(), now_s) if alert.endsAt else now_s
     return Anomaly(
         id=f"alertmanager:{alert.fingerprint or _fingerprint(labels)}",
         rule=name,
@@ -93,9 +95,9 @@ def anomaly_of(alert: Alert, now_s: float, lasts_secs: float) -> Anomaly:
         labels=labels,
         entity=entity,
         service=next((labels[key] for key in _SERVICE if labels.get(key)), ""),
-        onset_s=alert.startsAt.timestamp(),
+        onset_s=onset_s,
         seen_s=now_s,
-        ended_s=max(ended_s, alert.startsAt.timestamp()) if resolved else None,
+        ended_s=max(ended_s, onset_s) if resolved else None,
         detector="alertmanager",
         title=alert.annotations.get("summary") or name,
         score=1.0,

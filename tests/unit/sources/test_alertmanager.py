@@ -129,6 +129,15 @@ async def test_resolved() -> None:
     assert anomaly.closed
 
 
+async def test_nothing_begins_or_ends_in_the_future() -> None:
+    """Or before there was a clock: Go's zero time is the year 1."""
+    never, late = "0001-01-01T00:00:00Z", "9999-12-31T23:59:59-14:00"
+    assert (await became(webhook(startsAt=never))).onset_s == 0
+    assert (await became(webhook(startsAt=late))).onset_s == NOW_S
+    over = await became(webhook(status="resolved", startsAt=late, endsAt=late))
+    assert (over.onset_s, over.ended_s) == (NOW_S, NOW_S)
+
+
 async def test_it_survives_the_journal() -> None:
     anomaly = await became(RECORDED)
     assert msgspec.json.decode(msgspec.json.encode(anomaly), type=Anomaly) == anomaly
