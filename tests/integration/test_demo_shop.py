@@ -83,7 +83,7 @@ class Window:
 async def until(look: Callable[[], Awaitable[T | None]]) -> T:
     """What ``look`` finds, as soon as it finds something."""
     async with asyncio.timeout(DEADLINE_SECS):
-        while not (found := await look()):  # noqa: ASYNC110 - processes set no event of ours
+        while not (found := await look()):
             await asyncio.sleep(0.1)
     return found
 
