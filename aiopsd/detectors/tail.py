@@ -26,7 +26,6 @@ COLUMNS: Final = {
     "ex": Column(),  # mean excess, learned
     "prior": Column(),  # mean excess, first guess
     "hits": Column(),  # exceedances learned
-    "top": Column(),  # largest excess learned, slowly fading
 }
 
 
@@ -40,20 +39,20 @@ def begin(rows: Rows, at: At, deviations: Floats) -> None:
 def reset(rows: Rows, at: At, u: Floats, excess: Floats) -> None:
     """Forgets what was learned; these are the new guesses."""
     rows["u"][at], rows["prior"][at] = u, excess
-    rows["ex"][at] = rows["hits"][at] = rows["top"][at] = 0.0
+    rows["ex"][at] = rows["hits"][at] = 0.0
 
 
 def scale(rows: Rows, at: At, factor: Floats) -> None:
     """The same history in other units: deviations became ``factor`` times as large."""
-    for name in ("u", "ex", "prior", "top"):
+    for name in ("u", "ex", "prior"):
         rows[name][at] *= factor
 
 
 def mean_excess(rows: Rows, at: At) -> Floats:
-    """Shrunk to the first guess; never below 2 % of the largest, or a long calm makes it 0."""
+    """Shrunk to the first guess, as long as few were learned."""
     hits = rows["hits"][at]
     learned = (rows["ex"][at] * hits + PRIOR * rows["prior"][at]) / (hits + PRIOR)
-    return np.asarray(np.maximum(np.maximum(learned, 0.02 * rows["top"][at]), 1e-300))
+    return np.asarray(np.maximum(learned, 1e-300))
 
 
 def surprise(deviation: Floats, u: Floats, excess: Floats) -> Floats:
@@ -83,8 +82,7 @@ def learn(rows: Rows, at: At, deviation: Floats, least: Floats, age: Floats) -> 
 
 def _exceed(rows: Rows, at: At, e: Floats, excess: Floats, least: Floats) -> None:
     """Peaks teach, but one of them at most ten times what is known: the next ones teach more."""
-    ex, hits, top = rows["ex"][at], rows["hits"][at], rows["top"][at]
+    ex, hits = rows["ex"][at], rows["hits"][at]
     limit = np.maximum(10 * excess, least)
     rows["ex"][at] = ex + np.maximum(1 / (hits + 1), 0.005) * (np.minimum(e, limit) - ex)
     rows["hits"][at] = hits + 1
-    rows["top"][at] = np.maximum(0.995 * top, np.minimum(e, 20 * np.maximum(top, limit)))

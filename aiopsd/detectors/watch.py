@@ -98,7 +98,7 @@ class Watch:
 
     def _anomaly(self, verdict: Verdict) -> Anomaly:
         info, before = self.info, self._open.get(verdict.series)
-        labels = before.labels if before else _plain(self._labels(verdict.series))
+        labels = _plain(self._labels(verdict.series))
         entity = {name: labels[name] for name in info.entity if labels.get(name)}
         low, high = _finite_span(verdict)
         same = before is not None and before.observed == verdict.observed

@@ -17,7 +17,6 @@ from aiopsd.rows import pack, unpack
 MAX_NAME_CHARS: Final = 200
 MAX_VOTES: Final = 20_000  # places that may turn out to vary
 MOST_NEEDED: Final = 12  # votes, for a word that tells events apart
-MAX_ROUNDS: Final = 4  # variable words found one after another
 KEEP_SECS: Final = 86400.0  # a full table forgets what was not seen for a day
 OTHER: Final = "<other>"
 ANY: Final = "<*>"
@@ -56,7 +55,7 @@ class Templates:
         """The template of this masked message, learned if new. What kind of value stands at a
         place makes no difference."""
         key = [_VALUE.sub(ANY, word) for word in words]
-        name = self._forms.get(" ".join(key)) or self._known(list(key))
+        name = self._forms.get(" ".join(key)) or self._known(key)
         return self.touch(name or self._new(" ".join(words), key, time_s), time_s)
 
     def touch(self, name: str, time_s: float) -> str:
@@ -69,29 +68,18 @@ class Templates:
     def __contains__(self, name: str) -> bool:
         return name in self._names or name == OTHER
 
-    def _known(self, words: list[str]) -> str | None:
-        """By a form in which one word, or several, are known to vary."""
-        name = None
-        for _ in range(MAX_ROUNDS):
-            place = self._variable(words)
-            if place is None:
-                return name
-            words[place] = ANY
-            name = self._forms.get(" ".join(words), name)
-        return name
-
-    def _variable(self, words: list[str]) -> int | None:
-        """A place that varies, by what is known or by this message's own vote."""
-        for place, form in _opened(words):
+    def _known(self, words: Sequence[str]) -> str | None:
+        """By a place that varies, known or by this message's own vote."""
+        opened = list(_opened(words))
+        for _, form in opened:
             if form in self._forms:
-                return place
-        for place, form in _opened(words):
+                return self._forms[form]
+        for place, form in opened:
             voters = self._votes.get(form, ())
             if voters and len(voters) + 1 >= _needed(words, place):
-                self._forms[form] = voters[0]
                 del self._votes[form]
-                self._vote([*words[:place], ANY, *words[place + 1 :]], voters[0])
-                return place
+                self._forms[form] = voters[0]
+                return voters[0]
         return None
 
     def _new(self, text: str, words: Sequence[str], time_s: float) -> str:
@@ -100,17 +88,13 @@ class Templates:
         name = text[:MAX_NAME_CHARS] or "<empty>"
         self._names[name] = time_s
         self._forms[" ".join(words)] = name
-        self._vote(words, name)
-        return name
-
-    def _vote(self, words: Sequence[str], name: str) -> None:
-        """A message, or one with variable words already, speaks for each of its other places."""
         for _, form in _opened(words):
             voters = self._votes.setdefault(form, [])
             if len(voters) < MOST_NEEDED:
                 voters.append(name)
         while len(self._votes) > MAX_VOTES:
             del self._votes[next(iter(self._votes))]
+        return name
 
     def _forget_oldest(self, time_s: float) -> bool:
         name, seen_s = next(iter(self._names.items()))

@@ -58,6 +58,27 @@ def test_a_ramp_below_the_floor_does_not_hide_what_it_leads_to() -> None:
     assert any(s.certain[0] for s in ramp)
 
 
+def test_what_led_to_a_fault_is_not_learned_either() -> None:
+    """Deviations just inside the band, before a fault, would widen it for the next time."""
+    random = np.random.default_rng(13)
+    calm = 100 + random.standard_normal(300)
+    widths = []
+    for lead in (np.full(7, 100.0), np.full(7, 103.2)):
+        one = band()
+        feed(one, calm)
+        feed(one, np.concatenate((lead, np.full(5, 150.0), np.full(30, 100.0))), start=300)
+        widths.append(float(tick(one, 342, 100.0).high[0] - tick(one, 342, 100.0).expected[0]))
+    assert widths[1] == pytest.approx(widths[0], rel=0.01)
+
+
+def test_one_giant_peak_does_not_blind() -> None:
+    random = np.random.default_rng(14)
+    one = band()
+    feed(one, 100 + random.standard_normal(300))
+    feed(one, np.array([1e9] * 3 + [100.0] * 20), start=300)
+    assert tick(one, 323, 150.0).certain[0]
+
+
 @pytest.mark.parametrize(
     ("direction", "up", "down"), [("up", True, False), ("down", False, True), ("both", True, True)]
 )

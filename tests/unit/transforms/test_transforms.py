@@ -336,12 +336,21 @@ def test_a_rule_that_selects_something_else_by_now_starts_cold() -> None:
 def test_what_the_table_calls_something_else_by_now_is_named_anew() -> None:
     one = Stream("memory")
     one.feed(0.0, {"memory pod=a": 1})
-    raw = one.table.intern("", labels("memory pod=a"))
-    own = one.table.intern("rule", labels("x pod=a") | {"__name__": ""})
-    assert raw != own
-    rule_series = np.array(list(one.table.of("rule")), np.int32)
-    one.transforms.forget(rule_series)
+    gone = one.table.expire(1.0)  # nothing was recorded: all are young, and spared once
+    gone = np.concatenate((gone, one.table.expire(1.0)))
+    assert len(gone) == 2
+    for name in ("x", "y"):
+        one.table.intern("other", {"name": name})  # takes the freed indexes
+    one.transforms.forget(gone)
     assert one.feed(1.0, {"memory pod=a": 2}) == {"pod=a": 2.0}
+
+
+def test_the_window_holds_when_a_source_is_read_often() -> None:
+    one = Stream("requests", "delta", "service", window_secs=16.0)
+    for second in range(200):
+        found = one.feed(float(second), {"requests service=api": float(second**2)})
+        if second > 17:
+            assert found["service=api"] == second**2 - (second - 17) ** 2
 
 
 def test_history_stays_history() -> None:
