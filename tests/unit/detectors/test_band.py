@@ -191,6 +191,20 @@ def test_a_day_is_learned_and_what_breaks_it_is_seen() -> None:
     assert scores[0].expected[0] == pytest.approx(60, abs=6)
 
 
+def test_a_day_that_is_busier_than_the_others_is_followed() -> None:
+    random = np.random.default_rng(15)
+    minutes = np.arange(5 * 288) * 300.0
+    values = (
+        100 + 40 * np.sin(2 * np.pi * minutes / 86400) + 2 * random.standard_normal(len(minutes))
+    )
+    values[4 * 288 :] += 5
+    one = band()
+    scores = feed(one, values, every=300.0)
+    misses = np.array([s.expected[0] for s in scores[-48:]]) - values[-48:]
+    assert abs(misses.mean()) < 2
+    assert one.season(0) == "day"
+
+
 def test_noise_has_no_day() -> None:
     random = np.random.default_rng(8)
     one = band()
@@ -207,6 +221,12 @@ def test_a_series_that_wanders_is_followed_and_its_jump_is_seen() -> None:
     assert np.mean([s.certain for s in scores]) < 0.06
     assert np.abs(np.median([scores[-1].expected - walks[-1]])) < 3
     assert tick(one, 1000, *(walks[-1] + 60)).certain.mean() > 0.9
+
+
+def test_smooth_from_the_beginning_is_followed_from_the_beginning() -> None:
+    one = band()
+    feed(one, np.linspace(0, 10, WARM))
+    assert tick(one, WARM, 10.5).expected[0] > 6  # their median is 5
 
 
 def test_sensitivity_moves_the_band() -> None:

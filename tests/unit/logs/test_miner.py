@@ -176,6 +176,13 @@ def test_memory_is_bounded() -> None:
     assert len(crowd._votes) <= MAX_VOTES
 
 
+def test_a_known_line_whose_template_was_forgotten_is_learned_again() -> None:
+    miner = Miner(SeriesTable(), max_templates=2)
+    for day, text in enumerate(("first one", "second thing", "third kind", "first one")):
+        miner.feed(batch(text, time_s=(1 + day) * KEEP_SECS))
+    assert sorted(miner._templates._names) == ["first one", "third kind"]
+
+
 def test_state_survives_with_the_same_names() -> None:
     table = SeriesTable()
     miner = Miner(table)

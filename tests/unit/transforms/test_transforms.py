@@ -335,14 +335,18 @@ def test_a_rule_that_selects_something_else_by_now_starts_cold() -> None:
 
 def test_what_the_table_calls_something_else_by_now_is_named_anew() -> None:
     one = Stream("memory")
-    one.feed(0.0, {"memory pod=a": 1})
-    gone = one.table.expire(1.0)  # nothing was recorded: all are young, and spared once
-    gone = np.concatenate((gone, one.table.expire(1.0)))
-    assert len(gone) == 2
-    for name in ("x", "y"):
-        one.table.intern("other", {"name": name})  # takes the freed indexes
+    raw = Batch(
+        "", 99.0, np.array([one.table.intern("", labels("memory pod=a"))], np.int32), np.ones(1)
+    )
+    one.table.record(raw)
+    one.transforms.feed(raw)
+    own = one.table.of("rule")
+    gone = np.concatenate((one.table.expire(50.0), one.table.expire(50.0)))  # spared once, young
+    assert gone.tolist() == own
+    assert one.table.intern("other", {"name": "x"}) == own[0]
     one.transforms.forget(gone)
-    assert one.feed(1.0, {"memory pod=a": 2}) == {"pod=a": 2.0}
+    assert one.feed(100.0, {"memory pod=a": 2}) == {"pod=a": 2.0}
+    assert one.table.of("rule") != own
 
 
 def test_the_window_holds_when_a_source_is_read_often() -> None:
