@@ -74,6 +74,18 @@ def pytest_configure(config: pytest.Config) -> None:
         )
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Which tests one worker runs: a file's together, and all of the one system manager's.
+
+    A demo takes a minute and shares nothing: each goes to whoever is free.
+    """
+    for item in items:
+        folder = item.path.parent.name
+        if item.path.name != "test_demo.py":
+            group = folder if folder == "systemd" else str(item.path)
+            item.add_marker(pytest.mark.xdist_group(group))
+
+
 def pytest_report_header() -> list[str]:
     lines = [f"{name} ({why})" for name in CAPABILITIES if (why := missing(name))]
     able = [name for name in CAPABILITIES if not missing(name)]
