@@ -53,6 +53,10 @@ class Parser:
         self._intern = intern
         self._known: dict[bytes, int] = {}
 
+    def __len__(self) -> int:
+        """How many series it remembers, those of earlier answers too."""
+        return len(self._known)
+
     def forget(self) -> None:
         """Asks ``intern`` anew for every series."""
         self._known.clear()

@@ -31,6 +31,7 @@ _ACCEPT = (
 )
 _LABEL_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 _LINES_AT_ONCE = 20_000  # then the loop gets its turn
+_CHURN = 3  # answers' worth of names; a target with new ones every time has no end of them
 _REMEMBER_SECS = 300.0  # far less than the series table keeps a series that nobody sees
 
 
@@ -136,6 +137,7 @@ class Scraper:
         self._offset_secs = zlib.crc32(repr(self._labels).encode()) / 2**32 * every_secs
         self._parser = Parser(self._interned)
         self._remembered_s = -np.inf
+        self._most_series = 0
         self._bad_said = False
 
     async def run(self, put: Put[Batch]) -> None:
@@ -177,7 +179,8 @@ class Scraper:
         answer = await self._fetcher.get(self._url)
         if answer.status != 200 or answer.is_web_page:
             raise Unreachable(f"status {answer.status}: {answer.said}")
-        if not 0 <= time_s - self._remembered_s < _REMEMBER_SECS:
+        fresh = 0 <= time_s - self._remembered_s < _REMEMBER_SECS
+        if not fresh or len(self._parser) > self._most_series:
             self._parser.forget()
             self._remembered_s = time_s
         found = await self._parsed(answer)
@@ -186,6 +189,7 @@ class Scraper:
         if "openmetrics" in answer.content_type and not found.ended:
             raise Unreachable("its answer was cut off: no `# EOF`")
         self._complain(found)
+        self._most_series = _CHURN * len(found.series) + 1000
         return found
 
     async def _parsed(self, answer: Answer) -> Exposition:
