@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -21,7 +21,6 @@ from tests.loopback.server import LoopbackServer
 from tests.loopback.slack import LoopbackSlack
 
 NS = 10**9
-CALM_SECS = 3.0  # what a rule needs to know its series
 
 
 class Part(Protocol):
@@ -219,6 +218,60 @@ class SlackPart(Base):
         return Counter(lines)
 
 
+class PlantPart(Base):
+    """A device speaks every half second, as long as there is a broker to speak to."""
+
+    name = "plant"
+    rules = """
+  - {id: mute, select: temperature, by: [line], entity: [line], severity: critical, kind: stale,
+     detector: {type: absent, after: 3s}}
+  - {id: hot, select: temperature, by: [line], entity: [line], severity: info, kind: saturation,
+     detector: {type: threshold, above: 100}}
+"""
+
+    def __init__(self, broker: Broker) -> None:
+        self.broker = broker
+        self.degrees = 20.0
+        self.sources = (
+            f"  plant: {{type: mqtt, host: 127.0.0.1, port: {broker.port}, "
+            'topics: [{topic: "plant/{line}/{metric}"}]}\n'
+        )
+
+    async def speak(self) -> None:
+        """Until cancelled."""
+        from aiomqtt import MqttError
+
+        while True:
+            with suppress(MqttError):
+                await self.broker.publish("plant/a/temperature", str(self.degrees))
+            await asyncio.sleep(0.5)
+
+    async def settled(self, daemon: Daemon) -> None:
+        await self._fever(daemon, times=1)
+
+    async def go(self) -> None:
+        await self.broker.kill()
+
+    async def come(self) -> None:
+        await self.broker.start()
+
+    async def whole(self, daemon: Daemon) -> None:
+        assert not await _anomalies(daemon, "mute"), "nobody heard is not nobody spoke"
+        await self._fever(daemon, times=2)
+
+    async def _fever(self, daemon: Daemon, times: int) -> None:
+        """It is heard, and heard to be over."""
+
+        async def seen(over: bool) -> bool:
+            found = {a.id: a.closed for a in await _anomalies(daemon, "hot")}
+            return len(found) == times and all(found.values()) == over
+
+        self.degrees = 150.0
+        await eventually(daemon, lambda: seen(over=False))
+        self.degrees = 20.0
+        await eventually(daemon, lambda: seen(over=True))
+
+
 class BrokerPart(Base):
     """The broker forgets what it held; what is new since then it must get."""
 
@@ -303,5 +356,9 @@ async def part_of(
                 yield TargetPart(second, exporter), second
             case "slack":
                 yield SlackPart(slack, exporter), second
+            case "mqtt-source":
+                plant = PlantPart(await stack.enter_async_context(Broker(folder)))
+                async with beside(plant.speak()):
+                    yield plant, second
             case "mqtt":
                 yield BrokerPart(await stack.enter_async_context(Broker(folder))), second

@@ -31,7 +31,14 @@ SLOW = """
 
 @pytest.mark.parametrize(
     "kind",
-    ["prometheus", "loki", "target", "slack", pytest.param("mqtt", marks=pytest.mark.mosquitto)],
+    [
+        "prometheus",
+        "loki",
+        "target",
+        "slack",
+        pytest.param("mqtt", marks=pytest.mark.mosquitto),
+        pytest.param("mqtt-source", marks=pytest.mark.mosquitto),
+    ],
 )
 async def test_away_and_back(
     kind: str, tmp_path: Path, daemon: Daemon, exporter: Exporter, slack: LoopbackSlack
