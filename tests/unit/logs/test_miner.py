@@ -85,6 +85,7 @@ def test_the_structure_names_the_service_where_labels_do_not() -> None:
         ("GET /api/orders/17 to db-1.example.com:5432", "GET <path> to <host>"),
         ("deleting blk_1 blk_22 blk_333", "deleting blk_<num>"),
         ('said "what a day" to "anna"', 'said "<str>" to "anna"'),
+        ("no row for region=EU-3 at -5 and +1.5", "no row for region=EU-<num> at <num> and <num>"),
         ("no variables here", "no variables here"),
         ("2026-11-23 10:00:00,123 ERROR gone", "ERROR gone"),
         ("Nov  3 10:00:00 web cron[12]: done", "web cron[<num>]: done"),
