@@ -28,7 +28,7 @@ _SHAPES: Final = re.compile(
     r"|(?P<ip>(?<![\w.])\d{1,3}(?:\.\d{1,3}){3}(?::\d{1,5}|/\d{1,2})?(?![\w.])"
     r"|\b(?:[0-9a-fA-F]{2}:){5}[0-9a-fA-F]{2}\b)"
     r"|(?P<hex>\b0[xX][0-9a-fA-F]+\b|\b(?=[a-fA-F]*\d)(?=\d*[a-fA-F])[0-9a-fA-F]{8,}\b)"
-    r"|(?P<num>(?:(?<!\w)[-+])?\b\d+(?:[.,_]\d+)*|\d+)"
+    r"|(?P<num>(?:(?<![^\W_])[-+])?\b\d+(?:[.,_]\d+)*|\d+)"
 )
 _WHOLE: Final = (  # words that are one value when a part of them is
     (re.compile(r"<num>[A-Za-z]+(?:<num>[A-Za-z]*)+"), "<id>"),

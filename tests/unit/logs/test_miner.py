@@ -83,7 +83,7 @@ def test_the_structure_names_the_service_where_labels_do_not() -> None:
         ("id 123e4567-e89b-12d3-a456-426614174000 gone", "id <id> gone"),
         ("at 0xdeadbeef in deadbeef0 cafe", "at <hex> in <hex> cafe"),
         ("GET /api/orders/17 to db-1.example.com:5432", "GET <path> to <host>"),
-        ("deleting blk_1 blk_22 blk_333", "deleting blk_<num>"),
+        ("deleting blk_1 blk_22 blk_-333", "deleting blk_<num>"),
         ('said "what a day" to "anna"', 'said "<str>" to "anna"'),
         ("no row for region=EU-3 at -5 and +1.5", "no row for region=EU-<num> at <num> and <num>"),
         ("no variables here", "no variables here"),
