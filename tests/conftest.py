@@ -12,6 +12,11 @@ from collections.abc import Callable
 from functools import cache
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# A shared machine is slow at times; that says nothing of the code.
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 Missing = str | None  # why the machine cannot run such tests
 

@@ -25,13 +25,12 @@ GRID = {
 }
 
 
-async def demo(service: str, fault: str, *, without_prometheus: bool) -> tuple[int, str]:
+async def demo(service: str, fault: str, path: str) -> tuple[int, str]:
     """Runs the command; the PATH decides whether it finds a Prometheus."""
-    path = "/nonexistent" if without_prometheus else os.environ["PATH"]
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "aiopsd", "demo", "--service", service, "--fault", fault),
         cwd=ROOT,
-        env={**os.environ, "PATH": f"{path}:/bin" if without_prometheus else path},
+        env={**os.environ, "PATH": path},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )
@@ -40,11 +39,14 @@ async def demo(service: str, fault: str, *, without_prometheus: bool) -> tuple[i
 
 
 @pytest.mark.parametrize(("sample", "without_prometheus"), (GRID if SOAK else SAMPLES).items())
-async def test_it_heals_what_it_breaks(sample: str, without_prometheus: bool) -> None:
+async def test_it_heals_what_it_breaks(
+    sample: str, without_prometheus: bool, tmp_path: Path
+) -> None:
     if not without_prometheus and shutil.which("prometheus") is None:
         pytest.skip("prometheus is not installed; the scrape samples run")
     service, fault = sample.split("/")
-    code, said = await demo(service, fault, without_prometheus=without_prometheus)
+    path = str(tmp_path) if without_prometheus else os.environ["PATH"]
+    code, said = await demo(service, fault, path)
     assert code == 0, said
     assert ("direct scrape" in said) is without_prometheus
     if fault == "none":

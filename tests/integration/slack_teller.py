@@ -22,7 +22,7 @@ async def main(folder: Path, api_url: str) -> None:
         name="ops",
         clock=time.time,
         count=lambda _what, _amount: None,
-        delivered={one.id: one for one in await store.current(Delivery)},
+        delivered={one.id: one for one in await store.current(Delivery, since_s=0.0)},
         record=store.append,
         base=folder,
     )
