@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import fcntl
+import os
 import signal
 import time
 from collections.abc import Iterator
@@ -53,7 +54,11 @@ def _only_one(state: Path) -> Iterator[None]:
         state.mkdir(parents=True, exist_ok=True)
         lock = (state / "lock").open("w")
     except OSError as error:
-        raise ConfigError(f"the state folder {state} cannot be used: {error.strerror}") from None
+        own = os.environ.get("STATE_DIRECTORY")
+        hint = f"; under systemd write `state: {own}`" if own else ""
+        raise ConfigError(
+            f"the state folder {state} cannot be used: {error.strerror}{hint}"
+        ) from None
     with lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -78,6 +83,8 @@ async def _live(config: Config, clock: Clock, signals: Signals, watched: Watched
         log.info("ready rules=%d playbooks=%d", len(config.rules), len(config.playbooks))
         await _run(house.pipeline, signals.stopping, float(config.daemon.limits.grace))
         watched.house = None
+        if house.pipeline.out_of_time:
+            signals.again(config)
         if signals.ended:
             notify_socket.stopping()
 
@@ -153,6 +160,10 @@ class Signals:
         finally:
             for number in handlers:
                 loop.remove_signal_handler(number)
+
+    def again(self, config: Config) -> None:
+        """The same, unless another one is waiting already."""
+        self._next = self._next or config
 
     def next_life(self) -> Config | None:
         """The configuration to go on with; None at the end."""

@@ -22,6 +22,9 @@ def run(args: argparse.Namespace) -> int:
     from aiopsd.errors import Refused
     from aiopsd.remediation.halt import VOLATILE, HaltFile
 
+    if args.target != "*" and "/" not in args.target:
+        raise Refused(f"NOT halted: {args.target!r} is no target; a target is kind/id, as "
+                      "`aiopsd status` and runs name it, such as service/api")  # fmt: skip
     halts = HaltFile(state_folder(args.config))
     try:
         halts.halt(args.target, by=_who(), reason=args.reason, now_s=time.time())
@@ -29,7 +32,9 @@ def run(args: argparse.Namespace) -> int:
         raise Refused(f"NOT halted: cannot write {halts.path}: {error.strerror}. As root: "
                       f"touch {VOLATILE}, or kill -USR1 the daemon") from None  # fmt: skip
     what = "everything" if args.target == "*" else args.target
-    print(f"halted {what}: no step starts from now on; `aiopsd resume` lifts it ({halts.path})")
+    whose = "" if args.target == "*" else " on it"
+    print(f"halted {what}: no step starts{whose} from now on; "
+          f"`aiopsd resume` lifts it ({halts.path})")  # fmt: skip
     return 0
 
 

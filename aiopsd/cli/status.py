@@ -30,6 +30,14 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
+OUTCOMES = {
+    "healed": "healed it; waiting until it stays quiet",
+    "healed_by_itself": "not needed, it healed by itself",
+    "superseded": "stopped, the reason for it was gone",
+}
+NEEDS_YOU = "NEEDS YOU: it ran and did not help (aiopsd incident show)"
+
+
 def _lines(found: dict[str, list[dict[str, Any]]], now_s: float) -> Iterator[str]:
     """The API leaves out what has its default: a state that is missing is the first one."""
     open_ = [i for i in found["incidents"] if i.get("state", "open") == "open"]
@@ -44,6 +52,9 @@ def _lines(found: dict[str, list[dict[str, Any]]], now_s: float) -> Iterator[str
         yield f"{incident['severity']:8} {incident['title']}  {incident['id']}, {age}"
         for suspect in incident.get("suspects", [])[:1]:
             yield f"         likely {suspect['id']} {suspect['score']:.2f}"
+        for ended in (r for r in found["runs"] if r["incident"] == incident["id"]):
+            if ended.get("outcome"):
+                yield f"         {ended['playbook']}: {OUTCOMES.get(ended['outcome'], NEEDS_YOU)}"
         for said in (d for d in found["decisions"] if d["incident"] == incident["id"]):
             yield f"         {said['playbook']}: {said['verdict']}, {said['reason']['text']}"
     for run_ in found["runs"]:

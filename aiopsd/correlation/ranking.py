@@ -177,7 +177,8 @@ def _suspicious_change(case: _Case, anomalies: list[Anomaly], changes: Sequence[
     nats = 1.5 * math.exp(-lag / 600)
     case.nats += nats
     what = f"{case.change.kind} {case.change.version}".strip()
-    text = f"{what} {lag:.0f} s before its first anomaly"
+    when = f"{lag:.0f} s" if lag >= 1 else "just"
+    text = f"{what} {when} before its first anomaly"
     case.reasons.append((nats, Reason(code="changed", text=text, numbers={"lag_s": lag})))
 
 

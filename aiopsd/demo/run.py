@@ -104,7 +104,9 @@ async def run(options: Options) -> int:
 
 
 async def _show(folder: Path, shop: Shop, options: Options, prometheus: str | None) -> int:
-    story, ending = Story(time.time(), shutil.get_terminal_size((100, 24)).columns), Ending()
+    # Into a file nothing is cut.
+    width = shutil.get_terminal_size((100, 24)).columns if sys.stdout.isatty() else 1000
+    story, ending = Story(time.time(), width), Ending()
     source = "Prometheus" if prometheus else "direct scrape"
     text = f"watching {len(CALLS)} services by {source}; learning from {LEARN_SECS:.0f} s of load"
     print(story.say(time.time(), "ready", text), flush=True)
@@ -155,14 +157,14 @@ def _close(story: Story, ending: Ending, missing: str) -> None:
         end = f"Resolved {incident.resolved_s - incident.opened_s:.0f} s after it opened."
     print(f"\n {end}"
           "\n Next: aiopsd init --prometheus URL   your own series"
-          "\n       aiopsd demo --fault leak --service orders   another one")  # fmt: skip
+          "\n       aiopsd demo --fault leak --service orders   another; --linger keeps its page")  # fmt: skip
 
 
 def _write_config(
     folder: Path, shop: Shop, slack_url: str, prometheus: str | None, port: int
 ) -> None:
     """The same files that anyone would write, with the shipped rules and playbook."""
-    for room, file in (("rules", "demo-shop.yaml"), ("playbooks", "rollback-release.yaml")):
+    for room, file in (("rules", "demo-shop.yaml"), ("playbooks", "demo-shop-rollback.yaml")):
         (folder / room).mkdir()
         text = (shipped() / room / file).read_text()
         # The demo may act on its own toys; what ships only observes.

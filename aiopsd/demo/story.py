@@ -23,6 +23,7 @@ class Story:
         self.start_s = start_s
         self.width = width
         self.told: list[tuple[float, str]] = []
+        self._now_s = start_s  # of the newest line
         self._known: set[tuple[str, float, str, str]] = set()
         self._ranking: dict[str, str] = {}
         self._decided: dict[str, str] = {}
@@ -45,8 +46,11 @@ class Story:
     def say(self, time_s: float, what: str, text: str) -> str:
         """One line, kept for the timeline at the end."""
         self.told.append((time_s, f"{what:9} {text}"))
-        sign = SIGNS.get(what, "■")
-        return _cut(f" {self._clock(time_s)}  {sign} {what:9} {text}", self.width)
+        # What began earlier but is known only now is told now; the timeline puts it in its place.
+        self._now_s = max(self._now_s, time_s)
+        sign, began = SIGNS.get(what, "■"), self._now_s - time_s
+        since = f", since {self._clock(time_s)}" if began >= 2 else ""
+        return _cut(f" {self._clock(self._now_s)}  {sign} {what:9} {text}{since}", self.width)
 
     def timeline(self) -> list[str]:
         """The whole story again, in the order in which it happened."""
@@ -57,7 +61,7 @@ class Story:
 
     def _moments(self, owner: str, moments: Iterable[Moment]) -> list[str]:
         lines = []
-        for moment in moments:
+        for moment in sorted(moments, key=lambda m: m.time_s):
             key = (owner, moment.time_s, moment.what, moment.text)
             if key not in self._known:
                 self._known.add(key)

@@ -17,6 +17,7 @@ from aiopsd.model import Anomaly, Batch, Floats, Indexes, Kind, Labels, Severity
 from aiopsd.rows import Column, Rows, pack, unpack
 
 SERVICE_LABELS: Final = ("service", "job", "app", "unit", "instance", "deployment")
+CALLEE_LABELS: Final = ("server", "callee", "destination_app", "destination_workload")
 RECENT: Final = 32  # values kept for a sparkline
 
 
@@ -200,9 +201,10 @@ def _digest(labels: Labels) -> str:
 
 
 def _service(entity: Mapping[str, str], labels: Mapping[str, str]) -> str:
-    """The service that is sick: named by the entity, else by the usual labels."""
-    named = [entity.get("service"), *(labels.get(name) for name in SERVICE_LABELS)]
-    return next((name for name in [*named, *entity.values()] if name), "")
+    """The one that is sick: named by the entity first; a job is many hosts."""
+    named = [entity.get(name) for name in (*SERVICE_LABELS, *CALLEE_LABELS)]
+    usual = [labels.get(name) for name in SERVICE_LABELS]
+    return next((name for name in [*named, *usual, *entity.values()] if name), "")
 
 
 def _finite_span(verdict: Verdict) -> tuple[float, float]:

@@ -18,7 +18,7 @@ from typing import cast
 
 from aiopsd.channel import Channel, ChannelClosed
 from aiopsd.contracts import Clock, Source, Store
-from aiopsd.model import AnyEvent, Incident, Reading
+from aiopsd.model import AnyEvent, Decision, Incident, Reading, Run
 from aiopsd.pipeline.correlating import Correlating
 from aiopsd.pipeline.detection import Detection, Findings
 from aiopsd.pipeline.healing import Healing
@@ -27,6 +27,7 @@ from aiopsd.pipeline.telling import Outbox
 from aiopsd.telemetry import Telemetry, log
 
 FORGET_SERIES_SECS = 86400.0
+CLOCK_BACK_SECS = 120.0  # samples that are late by less than this need no new life
 
 
 @dataclass
@@ -51,6 +52,7 @@ class Pipeline:
         self.incidents: Channel[Incident | None] = Channel("incidents", 256)
         self._moved = dict.fromkeys(("detect", "correlate"), _monotonic())
         self._checkpoint_s = self.clock()
+        self.out_of_time = False  # the clock went back: what was learned must be loaded anew
         for channel in (self.readings, self.findings, self.incidents):
             self.telemetry.gauge("queue_depth", channel.__len__, channel.name)
         for name, outbox in self.outboxes.items():
@@ -63,7 +65,7 @@ class Pipeline:
                 group.create_task(self._read(name, source), name=f"read {name}")
                 for name, source in self.sources.items()
             ]
-            ticker = group.create_task(self._tick(), name="tick")
+            ticker = group.create_task(self._tick(stopping), name="tick")
             told = [
                 group.create_task(outbox.deliver(), name=f"tell {name}")
                 for name, outbox in self.outboxes.items()
@@ -102,9 +104,28 @@ class Pipeline:
         """Journal first, then everyone who looks at the state, then people."""
         await self.store.append(*events)
         for event in events:
+            self._log(event)
             self.state.apply(event)
             for outbox in self.outboxes.values():
                 outbox.put(event)
+
+    def _log(self, event: AnyEvent) -> None:
+        """One line for each turn that a person would want to find in the log."""
+        match event:
+            case Incident():
+                before = self.state.incidents.get(event.id)
+                if before is None or before.state != event.state:
+                    log.info("incident id=%s state=%s severity=%s title=%s",
+                             event.id, event.state, event.severity, event.title)  # fmt: skip
+            case Run():
+                known = self.state.runs.get(event.id)
+                if known is None or event.closed:
+                    log.info("run id=%s incident=%s playbook=%s target=%s outcome=%s", event.id,
+                             event.incident, event.playbook, event.target,
+                             event.outcome or "begun")  # fmt: skip
+            case Decision(verdict=verdict, reason=reason) if verdict != "run":
+                log.info("held incident=%s playbook=%s verdict=%s reason=%s",
+                         event.incident, event.playbook, verdict, reason.text)  # fmt: skip
 
     async def _read(self, name: str, source: Source) -> None:
         readings = source.stream(self.detection.positions.get(name))
@@ -126,7 +147,7 @@ class Pipeline:
             await self.sources[name].commit(reading.position)
             if found:
                 await self.findings.put(found)
-            if self.clock() - self._checkpoint_s >= self.checkpoint_secs:
+            if not 0 <= self.clock() - self._checkpoint_s < self.checkpoint_secs:
                 await self._checkpoint()
 
     async def _correlate(self) -> None:
@@ -143,10 +164,17 @@ class Pipeline:
             async for incident in self.incidents:
                 await self.healing.consider(incident, self.clock(), self.publish)
 
-    async def _tick(self) -> None:
+    async def _tick(self, stopping: asyncio.Event) -> None:
         """Once a second: what only time changes. Never waits for a full channel."""
+        before_s = self.clock()
         while True:
             await asyncio.sleep(1.0)
+            now_s = self.clock()
+            if now_s < before_s - CLOCK_BACK_SECS:
+                log.warning("the clock went back by %.0f s: beginning anew", before_s - now_s)
+                self.out_of_time = True
+                stopping.set()
+            before_s = now_s
             if not self.findings.full:
                 await self.findings.put(Findings())
             if not self.incidents.full:

@@ -8,7 +8,7 @@ from aiopsd.detectors.absent import AbsentSettings
 from aiopsd.detectors.band import BandSettings
 from aiopsd.detectors.novel import NovelSettings
 from aiopsd.detectors.threshold import ThresholdSettings
-from aiopsd.detectors.watch import RuleInfo, Watch
+from aiopsd.detectors.watch import RuleInfo, Watch, _service
 from aiopsd.model import Anomaly, Batch, Labels
 from aiopsd.settings import Duration
 
@@ -172,3 +172,18 @@ def test_a_rule_that_has_another_detector_by_now_starts_cold_and_ends_what_was_o
     other.load(one.save())
     (ended,) = tick(other, 2.0, 2.0)
     assert (ended.id, ended.ended_s) == (opened.id, 2.0)
+
+
+@pytest.mark.parametrize(
+    ("entity", "labels", "service"),
+    [
+        ({"instance": "h1"}, {"instance": "h1", "job": "node"}, "h1"),  # a job is many hosts
+        ({"server": "db"}, {"client": "api", "server": "db", "job": "mesh"}, "db"),
+        ({"mountpoint": "/"}, {"mountpoint": "/", "instance": "h1"}, "h1"),
+        ({"queue": "mail"}, {"queue": "mail"}, "mail"),
+    ],
+)
+def test_the_entity_names_the_service(
+    entity: dict[str, str], labels: dict[str, str], service: str
+) -> None:
+    assert _service(entity, labels) == service
