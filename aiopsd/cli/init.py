@@ -157,7 +157,7 @@ def _configuration(prometheus: str, loki: str | None, labels: set[str]) -> str:
         "automation: {mode: observe}\n"
         "\n# notifiers:\n"
         '#   ops: {type: slack, channel: "#ops", token_file: slack-token}   # docs/slack.md\n'
-        "\n# state: /var/lib/aiopsd       # under systemd; else the folder `state` beside this file\n"
+        "\n# state: /var/lib/aiopsd       # under systemd; else `state` beside this file\n"
         "web: {listen: 127.0.0.1:9797}\n"
     )
 

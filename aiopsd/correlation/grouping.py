@@ -174,7 +174,7 @@ def fingerprint(anomaly: Anomaly) -> str:
 def _opened(group: list[Anomaly], now_s: float) -> Incident:
     first = next((a for a in group if a.tier == "certain"), group[0])
     print_ = fingerprint(first)
-    number = blake2b(f"{print_}/{first.onset_s:.3f}".encode(), digest_size=3).hexdigest()
+    number = blake2b(f"{print_}/{first.onset_s:.3f}".encode(), digest_size=5).hexdigest()
     worst = _worst(group)
     incident = Incident(
         id=f"INC-{number}",

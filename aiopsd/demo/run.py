@@ -157,7 +157,8 @@ def _close(story: Story, ending: Ending, missing: str) -> None:
         end = f"Resolved {incident.resolved_s - incident.opened_s:.0f} s after it opened."
     print(f"\n {end}"
           "\n Next: aiopsd init --prometheus URL   your own series"
-          "\n       aiopsd demo --fault leak --service orders   another; --linger keeps its page")  # fmt: skip
+          "\n       aiopsd demo --fault leak --service orders   another one"
+          "\n       aiopsd demo --linger   keeps the Slack-like page")  # fmt: skip
 
 
 def _write_config(

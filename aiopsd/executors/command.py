@@ -80,6 +80,8 @@ class CommandExecutor:
     async def probe(self, action: Action, before: Mapping[str, Any]) -> bool | None:  # noqa: ARG002
         if "probe_argv" not in action.inputs:
             return None
+        if not await _finished(action):
+            return None
         result = await self._run(action, "probe_argv")
         return {0: True, 1: False}.get(result["exit_code"])
 
@@ -91,12 +93,13 @@ class CommandExecutor:
     async def _checked(self, action: Action, key: str) -> dict[str, Any]:
         result = await self._run(action, key)
         if result["exit_code"] != 0:
-            said = (result["stderr"] or result["stdout"]).strip()[-300:]
+            # Whole: what is cut before secrets are taken out may keep a part of one.
+            said = (result["stderr"] or result["stdout"]).strip()
             raise Refused(f"exit code {result['exit_code']}: {said}")
         return result
 
     async def _run(self, action: Action, key: str) -> dict[str, Any]:
-        argv = _words(action.inputs[key])
+        argv, stdin = _words(action.inputs[key]), _bytes(action.inputs.get("stdin", ""))
         cwd = self._base / str(action.inputs.get("cwd", "."))
         # A relative program is found from the folder of the configuration, as people wrote it.
         program = str(cwd / argv[0]) if argv[0].startswith((".", "/")) else argv[0]
@@ -115,18 +118,42 @@ class CommandExecutor:
         except (OSError, ValueError) as error:
             raise Refused(f"{argv[0]} cannot be started: {error}") from None
         try:
-            out, err = await _talk(process, str(action.inputs.get("stdin", "")))
+            out, err = await _talk(process, stdin)
         finally:
             await _end(process)
         return _result(process.returncode, out, err)
 
 
-async def _talk(process: asyncio.subprocess.Process, stdin: str) -> tuple[bytes, bytes]:
+async def _finished(action: Action) -> bool:
+    """Whether what an earlier life of ours began has ended; waits for it, within the timeout.
+
+    A command outlives a daemon that was killed: before it ends, a probe's "no" means nothing.
+    """
+    loop = asyncio.get_running_loop()
+    until = loop.time() + 0.8 * action.timeout_secs
+    while alive := await asyncio.to_thread(_alive, action.key):
+        if loop.time() > until:
+            return False
+        await asyncio.sleep(0.2)
+    return not alive
+
+
+def _alive(key: str) -> bool:
+    """Whether a process of this user carries the step's key in its environment (proc(5))."""
+    word = f"AIOPSD_KEY={key}".encode()
+    for place in Path("/proc").glob("[0-9]*/environ"):
+        with contextlib.suppress(OSError):
+            if word in place.read_bytes().split(b"\0"):
+                return True
+    return False
+
+
+async def _talk(process: asyncio.subprocess.Process, stdin: bytes) -> tuple[bytes, bytes]:
     """Feeds stdin and reads both outputs, keeping only their ends."""
     if process.stdin is None or process.stdout is None or process.stderr is None:
         raise Unreachable("the program's pipes are gone")
     with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-        process.stdin.write(stdin.encode())
+        process.stdin.write(stdin)
         await process.stdin.drain()
     process.stdin.close()
     out, err = await asyncio.gather(_tail(process.stdout), _tail(process.stderr))
@@ -135,10 +162,13 @@ async def _talk(process: asyncio.subprocess.Process, stdin: str) -> tuple[bytes,
 
 
 async def _tail(stream: asyncio.StreamReader) -> bytes:
-    kept = b""
+    """The end of an output, in whole lines: a cut line could hold a part of a secret."""
+    kept, cut = b"", False
     while chunk := await stream.read(65536):
-        kept = (kept + chunk)[-MAX_OUTPUT_BYTES:]
-    return kept
+        kept += chunk
+        cut = cut or len(kept) > MAX_OUTPUT_BYTES
+        kept = kept[-MAX_OUTPUT_BYTES:]
+    return kept.partition(b"\n")[2] if cut else kept
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:
@@ -169,6 +199,16 @@ def _words(argv: Any) -> list[str]:
     for word in argv:
         if not isinstance(word, (str, int, float)) or isinstance(word, bool):
             raise Refused(f"argv: {word!r} is not a word")
-        if "\x00" in str(word):
+        if isinstance(word, str) and "\x00" in word:
             raise Refused("argv: a word holds a NUL byte")
-    return [str(word) for word in argv]
+    try:
+        return [str(word) for word in argv]
+    except ValueError as error:  # a number of thousands of digits
+        raise Refused(f"argv: {error}") from None
+
+
+def _bytes(stdin: Any) -> bytes:
+    try:
+        return str(stdin).encode()
+    except ValueError as error:
+        raise Refused(f"stdin: {error}") from None

@@ -25,7 +25,7 @@ KNOWN = (
     "method", "url", "headers", "bearer", "json", "body", "expect_status", "probe", "undo",
     "idempotency_key",
 )  # fmt: skip
-MAX_ANSWER_BYTES = 1_000_000
+MAX_ANSWER_BYTES = 64 * 1024
 TRY_LATER = (408, 425, 429, 502, 503, 504)
 
 
@@ -105,7 +105,10 @@ class HttpExecutor:
         url = str(inputs["url"])
         if not self._allowed(url):
             raise Refused(self._not_allowed(url))
-        headers = {str(k): str(v) for k, v in dict(inputs.get("headers") or {}).items()}
+        given = inputs.get("headers") or {}
+        if not isinstance(given, Mapping):
+            raise Refused("headers must be a mapping of names to values")
+        headers = {str(k): str(v) for k, v in given.items()}
         headers.setdefault("Idempotency-Key", str(inputs.get("idempotency_key") or action.key))
         if "bearer" in inputs:
             headers["Authorization"] = f"Bearer {inputs['bearer']}"
@@ -121,10 +124,12 @@ class HttpExecutor:
                     method, url, headers=headers, data=data, allow_redirects=False
                 ) as answer,
             ):
-                text = await answer.content.read(MAX_ANSWER_BYTES)
+                text = await _read(answer.content)
                 return _judged(answer.status, text, inputs.get("expect_status"))
-        except (aiohttp.ClientConnectorError, aiohttp.InvalidURL) as error:
+        except aiohttp.ClientConnectorError as error:
             raise Unreachable(f"{urlsplit(url).netloc}: {error}") from None
+        except (ValueError, TypeError) as error:  # a line break in a header, a list as body ...
+            raise Refused(f"not a request that can be sent: {error}") from None
         except (TimeoutError, aiohttp.ClientError) as error:
             what = f"{method} {urlsplit(url).netloc}: sent, but no answer ({type(error).__name__})"
             raise Uncertain(what) from None
@@ -147,8 +152,19 @@ class HttpExecutor:
         return f"{meant} is not allowed; write executors: http: {{type: http, allow: [{meant}]}}"
 
 
+async def _read(content: aiohttp.StreamReader) -> bytes:
+    """The whole answer. One that is too long is left out: a cut could go through a secret."""
+    text = b""
+    async for chunk in content.iter_any():
+        text += chunk
+        if len(text) > MAX_ANSWER_BYTES:
+            return b"(the answer is longer than is kept)"
+    return text
+
+
 def _judged(status: int, text: bytes, expected: Any) -> dict[str, Any]:
-    result: dict[str, Any] = {"status": status, "text": text.decode(errors="replace")[:4000]}
+    # Whole: what is cut before secrets are taken out may keep a part of one.
+    result: dict[str, Any] = {"status": status, "text": text.decode(errors="replace")}
     with contextlib.suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         result["json"] = msgspec.json.decode(text)
     wanted = expected if isinstance(expected, list) else ([expected] if expected else [])
@@ -156,4 +172,4 @@ def _judged(status: int, text: bytes, expected: Any) -> dict[str, Any]:
         return result
     if status in TRY_LATER:
         raise Unreachable(f"status {status}")
-    raise Refused(f"status {status}: {result['text'][:300]}")
+    raise Refused(f"status {status}: {result['text']}")

@@ -107,7 +107,9 @@ def plain(found: Any) -> Any:
     if isinstance(found, str):  # without the halves of characters that no JSON can carry
         return str(found) if found.isascii() else found.encode("utf-8", "replace").decode()
     if isinstance(found, int):
-        return int(found) if -(2**63) <= found < 2**63 else float(found)
+        if -(2**63) <= found < 2**63:
+            return int(found)
+        return float(found) if abs(found) < 2**1000 else None  # more than CEL can hold
     if isinstance(found, float):
         return found.__float__() if math.isfinite(found) else None
     if isinstance(found, Mapping):

@@ -11,6 +11,8 @@ from aiopsd.contracts import Clock
 from aiopsd.model import Moment, Run, StepRecord
 from aiopsd.remediation.vault import Vault
 
+MAX_CHARS = 600  # of an error or a line of the story
+
 Journal = Callable[[Run], Awaitable[None]]
 """Durable when it returns; tells everyone who looks on."""
 
@@ -30,7 +32,9 @@ class Ledger:
     async def write(self, *told: tuple[str, str], **changes: Any) -> None:
         """Changes of the run's fields, and lines of its story: (what, text)."""
         now_s = self._clock()
-        lines = [Moment(time_s=now_s, what=w, text=self._vault.clean(text)) for w, text in told]
+        lines = [
+            Moment(time_s=now_s, what=w, text=_cut(self._vault.clean(text))) for w, text in told
+        ]
         self.run = replace(self.run, moments=(*self.run.moments, *lines), **changes)
         await self._journal(self.run)
 
@@ -48,5 +52,10 @@ class Ledger:
             inputs=self._vault.clean_inputs(record.inputs),
             before=self._vault.clean(record.before),
             result=self._vault.clean(record.result),
-            error=self._vault.clean(record.error),
+            error=_cut(self._vault.clean(record.error)),
         )
+
+
+def _cut(text: str) -> str:
+    """For people; only after the secrets are out, since a cut could go through one."""
+    return text if len(text) <= MAX_CHARS else text[: MAX_CHARS - 3] + "..."

@@ -118,14 +118,21 @@ class _Linter:
             here = self._at("a step", STEP, steps=earlier)
             after = self._at("a step", STEP, steps=tuple(seen))
             self._condition(step.if_, (*path, "if", "="), here)
-            self._template(step.with_, (*path, "with"), replace(here, secrets=frozenset()))
+            self._inputs(step.with_, (*path, "with"), here)
             self._condition(step.probe, (*path, "probe", "="), replace(after, target_state=True))
             self._action(step.do, step.with_, path)
             if isinstance(step.undo, Call):
-                back = replace(after, secrets=frozenset())
-                self._template(step.undo.with_, (*path, "undo", "with"), back)
+                self._inputs(step.undo.with_, (*path, "undo", "with"), after)
                 self._action(step.undo.do, step.undo.with_, (*path, "undo"))
             self._retry(step, path)
+
+    def _inputs(self, inputs: Mapping[str, Any], path: Path_, scope: Scope) -> None:
+        """Secrets may go into inputs, but never into an argv: every user can read those."""
+        for name, given in inputs.items():
+            public = name.endswith("argv")
+            here = scope if public else replace(scope, secrets=frozenset())
+            leaf = (*path, name, "=") if isinstance(given, str) else (*path, name)
+            self._template(given, leaf, here)
 
     def _action(self, name: str, inputs: Mapping[str, Any], path: Path_) -> None:
         room, _, verb = name.partition(".")

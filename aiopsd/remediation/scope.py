@@ -91,7 +91,7 @@ def _path_fault(read: Read, scope: Scope) -> str:
     if root in NUMBERS:
         return f"`{root}` is a number: nothing stands below it" if below else ""
     if root == "params" and scope.secrets.intersection(below[:1]):
-        return f"`{read}` is a secret: only a step's `with` may name it"
+        return f"`{read}` is a secret: only a step's `with` may name it, and no argv"
     names, here = scope.names(root), root
     for part in below:
         if names is None:

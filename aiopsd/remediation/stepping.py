@@ -103,6 +103,7 @@ async def _try(scene: Scene, step: Step, attempt: int) -> Tried:
     )
     try:
         record = replace(record, inputs=expressions.render(step.with_, scene.context()))
+        _refuse_options(step.with_, record.inputs)
         action = _action(scene, step, record)
         wrong = scene.executor(step.do).lint(step.do.partition(".")[2], action.inputs)
         if wrong:
@@ -240,3 +241,11 @@ def _words(name: str, given: Any) -> str:
     if name == "argv" and isinstance(given, (list, tuple)):
         return shlex.join(map(str, given))
     return f"{name}={given if isinstance(given, str) else expressions.plain(given)}"
+
+
+def _refuse_options(written: Mapping[str, Any], filled: Mapping[str, Any]) -> None:
+    """What comes out of a label is data: it must not become an option of a program."""
+    for name in (name for name in written if name.endswith("argv")):
+        for template, word in zip(written[name], filled[name], strict=False):
+            if str(template).startswith("${") and str(word).startswith("-"):
+                raise Refused(f"{name}: {template} is {word!r}, which a program takes as an option")

@@ -37,14 +37,19 @@ def increases(
     With ``changes`` what is counted is how often the value was another than before.
     """
     last, total = rows["last"][at], rows["total"][at]
-    if changes:
-        grown = (values != last).astype(np.float64)
-    else:
-        grown = np.where(values >= last, values - last, values)
-    total = total + np.where(np.isnan(last), 0.0, grown)
+    with np.errstate(over="ignore", invalid="ignore"):
+        if changes:
+            grown = (values != last).astype(np.float64)
+        else:
+            grown = np.where(values >= last, values - last, values)
+        grown = np.where(np.isnan(last), 0.0, grown)
+        total = total + grown
+        # One absurd sample must not drown what comes after it: such a row begins anew.
+        drowned = ~np.isfinite(total) | ((grown > 0) & (grown < np.spacing(total)))
     head = rows["head"][at]
     newest = rows["ring_times"][at, head % RING]
-    anew = (head < 0) | (now - newest > HOLE * window_secs) | (now < newest)
+    anew = (head < 0) | (now - newest > HOLE * window_secs) | (now < newest) | drowned
+    total = np.where(anew, 0.0, total)
     base = _advance(rows, at, np.where(anew, head, rows["base"][at]), head, now, window_secs)
     spans = np.where(anew, np.nan, now - rows["ring_times"][at, base % RING])
     found = np.where(anew, np.nan, total - rows["ring_totals"][at, base % RING])

@@ -17,6 +17,7 @@ _LABEL: Final = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 _OPERATOR: Final = re.compile(r"=~|!~|!=|=")
 _TEXT: Final = re.compile(r'"((?:[^"\\\n]|\\.)*)"' + r"|'((?:[^'\\\n]|\\.)*)'" + r"|`([^`]*)`")
 _ESCAPE: Final = re.compile(r"\\(.)", re.DOTALL)
+_NESTED: Final = re.compile(r"\([^()]*[+*}][^()]*\)[+*{]")
 _ESCAPES: Final = {"n": "\n", "t": "\t", "r": "\r", "\\": "\\", '"': '"', "'": "'"}
 
 
@@ -115,9 +116,12 @@ class _Parser:
         text = quoted[3] if quoted[3] is not None else _unescape(quoted[1] or quoted[2] or "")
         if not operator.endswith("~"):
             return Matcher(label, operator, text)
+        if _NESTED.search(text):
+            self.at = began
+            self._fail("repeats within repeats, such as (a+)+, can take for ever")
         try:
             return Matcher(label, operator, text, re.compile(text))
-        except re.error as error:
+        except (re.error, RecursionError, OverflowError) as error:
             self.at = began
             self._fail(f"not a regular expression: {error}")
             raise AssertionError from error

@@ -157,3 +157,47 @@ def test_lint_knows_the_allowed_programs(tmp_path: Path) -> None:
     one = executor(tmp_path, allow=("./release",))
     assert one.lint("run", {"argv": ["./release"]}) == []
     assert "not among the allowed" in one.lint("run", {"argv": ["rm"]})[0]
+
+
+async def test_a_cut_output_holds_whole_lines_only(tmp_path: Path) -> None:
+    """A part of a secret would not be known as one, so it would not be taken out."""
+    script = "echo the-secret-word-$(head -c 65530 /dev/zero | tr '\\0' x); echo end"
+    result = await executor(tmp_path).apply(action({"argv": ["sh", "-c", script]}))
+    assert result["stdout"] == "end\n"
+
+
+async def test_a_failure_is_told_whole(tmp_path: Path) -> None:
+    script = "printf '%s' secret-$(head -c 400 /dev/zero | tr '\\0' x) >&2; exit 1"
+    with pytest.raises(Refused, match=r"exit code 1: secret-x{400}"):
+        await executor(tmp_path).apply(action({"argv": ["sh", "-c", script]}))
+
+
+async def test_a_probe_waits_for_what_an_earlier_life_began(tmp_path: Path) -> None:
+    """Until the command has ended, "not yet" must not be taken for "no"."""
+    left_over = await asyncio.create_subprocess_exec(
+        *("sh", "-c", "sleep 1.5; touch done"),
+        cwd=tmp_path,
+        env={**os.environ, "AIOPSD_KEY": "run/step/1"},
+    )
+    inputs = {"argv": ["touch", "done"], "probe_argv": ["test", "-e", "done"]}
+    assert await executor(tmp_path).probe(action(inputs), {}) is True
+    await left_over.wait()
+
+
+async def test_a_command_that_never_ends_leaves_a_probe_without_an_answer(tmp_path: Path) -> None:
+    left_over = await asyncio.create_subprocess_exec(
+        "sleep", "60", env={**os.environ, "AIOPSD_KEY": "run/step/1"}
+    )
+    inputs = {"argv": ["true"], "probe_argv": ["true"]}
+    quick = Action("command.run", inputs, timeout_secs=1, key="run/step/1")
+    assert await executor(tmp_path).probe(quick, {}) is None
+    left_over.kill()
+    await left_over.wait()
+
+
+@pytest.mark.parametrize(
+    "inputs", [{"argv": ["echo", 10**5000]}, {"argv": ["cat"], "stdin": "\ud800"}]
+)
+async def test_what_cannot_be_passed_is_refused(tmp_path: Path, inputs: dict[str, Any]) -> None:
+    with pytest.raises(Refused):
+        await executor(tmp_path).apply(action(inputs))

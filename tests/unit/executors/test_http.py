@@ -160,3 +160,19 @@ async def test_an_answer_of_nonsense_is_done_all_the_same(shop: Shop, body: byte
     result = await executor(shop).apply(action(method="POST", url=shop.url("/nonsense")))
     assert result["status"] == 200
     assert "json" not in result
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"headers": {"X-Service": "a\nb"}},
+        {"bearer": "a\r\nX: y"},
+        {"method": "GE T"},
+        {"body": 7},
+        {"headers": "text"},
+    ],
+)
+async def test_what_is_no_request_is_refused(shop: Shop, more: dict[str, Any]) -> None:
+    with pytest.raises(Refused):
+        await executor(shop).apply(action(**{"url": shop.url("/"), **more}))
+    assert shop.seen == []

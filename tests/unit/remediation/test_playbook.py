@@ -165,6 +165,22 @@ def test_a_retry_of_what_cannot_tell_needs_a_probe() -> None:
     assert "a retry on timeout needs a `probe`" in str(read.problems[0])
 
 
+@pytest.mark.parametrize("key", ["argv", "probe_argv"])
+def test_a_secret_never_goes_into_an_argv(key: str) -> None:
+    """Every user of the machine can read the arguments of a process."""
+    secret = "params: {tok: {type: secret, from: 'credential:tok'}}\nsteps:"
+    more = "" if key == "argv" else "argv: [/bin/true], "
+    text = (
+        changed("steps:", secret)
+        .replace("toy.set", "command.run")
+        .replace('name: "${root.service}", to: 1', f'{more}{key}: [/bin/true, "${{params.tok}}"]')
+    )
+    read = document.parse(text, "toy.yaml")
+    executors = {name: one.build(Path()) for name, one in default_executors().items()}
+    assert load_playbook(read, executors) is None
+    assert any("`params.tok` is a secret" in str(p) for p in read.problems), read.problems
+
+
 @pytest.mark.parametrize(
     ("param", "wanted"),
     [

@@ -362,3 +362,21 @@ def test_history_stays_history() -> None:
     index = one.table.intern("", labels("memory pod=a"))
     raw = Batch("", 1.0, np.array([index], np.int32), np.ones(1), history=True)
     assert [b.history for b in one.transforms.feed(raw)] == [True]
+
+
+@pytest.mark.parametrize("absurd", [1e17, 1e20, 1e308])
+def test_one_absurd_sample_does_not_blind_a_rate_for_good(absurd: float) -> None:
+    one = Stream("requests", "rate", "service")
+    total, found = 0.0, {}
+    for second in range(60):
+        total += 10.0
+        value = absurd if second == 20 else total
+        found = one.feed(float(second), {"requests service=api": value})
+    assert found == {"service=api": pytest.approx(10.0)}
+
+
+@pytest.mark.parametrize("pattern", ["(a+)+b", "(x*y*)*", "(ab{2,})+"])
+def test_a_pattern_that_could_take_for_ever_is_refused(pattern: str) -> None:
+    with pytest.raises(ValueError, match="for ever"):
+        parse_selector(f'up{{job=~"{pattern}"}}')
+    assert parse_selector('up{job=~"(a|b)+.*"}')
