@@ -36,7 +36,7 @@ from aiopsd.pipeline import Pipeline
 from aiopsd.pipeline.correlating import Correlating
 from aiopsd.pipeline.detection import Detection, Findings
 from aiopsd.pipeline.healing import Healing
-from aiopsd.pipeline.state import REMEMBER_SECS, State, restore
+from aiopsd.pipeline.state import REMEMBER_SECS, State, restore, rewound
 from aiopsd.pipeline.telling import Outbox
 from aiopsd.remediation.gate import House as GateHouse
 from aiopsd.remediation.halt import HaltFile
@@ -82,7 +82,7 @@ class House:
         grouping.restore(state.incidents.values())
         ledger = Ledger()
         for change in await self.store.current(Change, since_s=now_s - REMEMBER_SECS):
-            ledger.add(change)
+            ledger.add(rewound(change, now_s))
         correlating = Correlating(
             grouping, Topology(self.config.daemon.topology), ledger, EvidenceRanker()
         )
@@ -100,8 +100,8 @@ class House:
             keep_secs=float(self.config.daemon.limits.keep),
         )
         # What was journalled but not yet grouped when the daemon died joins now.
-        left_over = await self.store.current(Anomaly)
-        await self.pipeline.findings.put(Findings(anomalies=list(left_over)))
+        left_over = [rewound(one, now_s) for one in await self.store.current(Anomaly)]
+        await self.pipeline.findings.put(Findings(anomalies=left_over))
         await self._end(self.detection.adopt(left_over), now_s)
         for event in (*state.incidents.values(), *state.runs.values()):
             for outbox in self.pipeline.outboxes.values():
@@ -121,6 +121,7 @@ class House:
             return
         try:
             self.detection.load(parts)
+            self.detection.rewind(self.clock())
         except (ValueError, KeyError) as error:
             log.warning("checkpoint not usable, learning anew: %s", error)
             self.table = SeriesTable(self.config.daemon.limits.series)

@@ -133,6 +133,11 @@ class SeriesTable:
                 self._free.append(index)
         return np.array(gone, np.int32)
 
+    def rewind(self, now_s: float) -> None:
+        """The clock was ahead when these samples came: none of them is newer than now."""
+        with self._lock:
+            np.minimum(self._time, now_s, out=self._time)
+
     def save(self) -> bytes:
         with self._lock:
             n = len(self._keys)

@@ -126,6 +126,12 @@ class Miner:
         while len(self._samples) > self._templates.limit + 1:
             del self._samples[next(iter(self._samples))]
 
+    def rewind(self, now_s: float) -> None:
+        """The clock was ahead when these lines came: none of them is newer than now."""
+        self._time_s = min(self._time_s, now_s)
+        for times in (self._seen, self._told):
+            times.update((index, min(time_s, now_s)) for index, time_s in times.items())
+
     def save(self) -> bytes:
         state = (self._seen, self._told, self._samples, self._time_s)
         return pack("miner", 1, self._templates.save(), *state)

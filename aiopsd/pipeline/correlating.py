@@ -55,7 +55,7 @@ class Correlating:
         return list(newest.values())
 
     def _rank(self, incident: Incident, now_s: float, news: bool) -> Incident | None:
-        due = now_s - self._ranked_s.get(incident.id, 0.0) >= RERANK_SECS
+        due = not 0 <= now_s - self._ranked_s.get(incident.id, 0.0) < RERANK_SECS
         if incident.closed:
             self._ranked_s.pop(incident.id, None)
             return None

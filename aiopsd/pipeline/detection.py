@@ -159,3 +159,9 @@ class Detection:
                 for name, one in members.items():
                     if f"{room}/{name}" in parts:
                         one.load(parts[f"{room}/{name}"])
+
+    def rewind(self, now_s: float) -> None:
+        """What comes from the future, because the clock was ahead, is from now."""
+        with self._lock:
+            for learned in (self.table, self.miner, self.transforms):
+                learned.rewind(now_s)

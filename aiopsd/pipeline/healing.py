@@ -60,7 +60,7 @@ class Healing:
         """One incident that changed; None: some time has passed, look at all open ones."""
         if incident is not None:
             await self._judge_all([incident], now_s, publish)
-        elif now_s - self._considered_s >= AGAIN_SECS:
+        elif not 0 <= now_s - self._considered_s < AGAIN_SECS:  # a clock may go back
             self._considered_s = now_s
             open_ones = [i for i in self._state.incidents.values() if not i.closed]
             await self._judge_all(open_ones, now_s, publish)

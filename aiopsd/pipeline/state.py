@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import msgspec
 
 from aiopsd.contracts import Store
 from aiopsd.model import AnyEvent, Decision, Delivery, Halt, Incident, Run
+
+T = TypeVar("T", bound=msgspec.Struct)
 
 REMEMBER_SECS = 86400.0  # closed incidents and runs stay in view for a day
 
@@ -65,11 +70,26 @@ async def restore(store: Store, now_s: float) -> State:
     """The state as the journal knows it."""
     state = State()
     since_s = now_s - REMEMBER_SECS
-    for kind in (Incident, Run, Decision, Halt):
+    for kind in (Incident, Run, Decision, Delivery, Halt):
         for event in await store.current(kind, since_s=since_s):
-            state.apply(event)
-    # An incident may be open for longer than anything was said about it.
-    for event in await store.current(Delivery, since_s=0.0):
-        state.apply(event)
-    state.forget(since_s)
+            state.apply(rewound(event, now_s))
     return state
+
+
+def rewound(thing: T, now_s: float) -> T:
+    """The same, from now where it is from the future: the clock was ahead when it was written.
+
+    Moments keep their times: by these, people are told each of them once.
+    """
+    past: dict[str, Any] = {}
+    for name in thing.__struct_fields__:
+        value = getattr(thing, name)
+        if name.endswith("_s") and isinstance(value, float) and value > now_s:
+            past[name] = now_s
+        elif isinstance(value, msgspec.Struct):
+            past[name] = rewound(value, now_s)
+        elif isinstance(value, tuple) and name != "moments":
+            past[name] = tuple(
+                rewound(one, now_s) if isinstance(one, msgspec.Struct) else one for one in value
+            )
+    return msgspec.structs.replace(thing, **past)

@@ -201,7 +201,7 @@ def _limits(plan: Plan, history: Sequence[Run], now_s: float, house: House) -> I
 def _sight(plan: Plan, now_s: float, house: House) -> Iterator[No]:
     if now_s < house.warm_s:
         yield "hold", _reason("warming_up", f"just started; acts in {_ago(house.warm_s - now_s)}")
-    left = _suspected_s(plan) + house.settle_secs - now_s
+    left = _suspected_s(plan, now_s) + house.settle_secs - now_s
     if left > 0:
         yield "hold", _reason("settling", f"the first suspect is new; acts in {_ago(left)} if it "
                               "stays the same", left_s=left)  # fmt: skip
@@ -210,9 +210,10 @@ def _sight(plan: Plan, now_s: float, house: House) -> Iterator[No]:
             yield "hold", _reason("blind", f"cannot see, so does not act: {why}")
 
 
-def _suspected_s(plan: Plan) -> float:
-    """Since when the first suspect is the first."""
-    told = (m.time_s for m in plan.incident.moments if m.what == "suspect")
+def _suspected_s(plan: Plan, now_s: float) -> float:
+    """Since when the first suspect is the first. What is yet to come was told by a wrong clock."""
+    moments = plan.incident.moments
+    told = (m.time_s for m in moments if m.what == "suspect" and m.time_s <= now_s)
     return max(told, default=plan.incident.opened_s)
 
 

@@ -93,6 +93,7 @@ class Cursor:
         """The clock went back: what is written from there on is new."""
         self.cursor_ns = min(self.cursor_ns, to_ns)
         self.floor_ns = min(self.floor_ns, self.cursor_ns)
+        self.live_ns = min(self.live_ns, self.cursor_ns)
 
     def _remember(self, fresh: list[Found]) -> None:
         doubtful = [one for one in fresh if one.line.time_ns >= self.floor_ns]

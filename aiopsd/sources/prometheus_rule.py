@@ -141,7 +141,7 @@ class Follower:
             start_s = self._context.clock() - self._pace.delay_secs - self._pace.history_secs
             before_ms = now_ms - self._grid.every_ms
             return min(before_ms, self._grid.at_or_before(start_s)), before_ms
-        return self._grid.at_or_before(done_s), 0
+        return min(now_ms, self._grid.at_or_before(done_s)), 0  # the clock may have been ahead
 
     def _due_ms(self) -> int:
         return self._grid.at_or_before(self._context.clock() - self._pace.delay_secs)

@@ -76,6 +76,10 @@ class Flow:
                 self._groups.leave(group)
         self._groups.forget(series)
 
+    def rewind(self, now_s: float) -> None:
+        for side in self._sides:
+            np.minimum(side.rows["time"], now_s, out=side.rows["time"])
+
     def state(self) -> tuple[Any, ...]:
         return self._groups.state(), [side.rows.save() for side in self._sides]
 

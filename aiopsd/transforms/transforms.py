@@ -67,6 +67,11 @@ class Transforms:
             flow.forget(series)
         self._kind[series[series < len(self._kind)]] = -1
 
+    def rewind(self, now_s: float) -> None:
+        """The clock was ahead when these samples came: none of them is newer than now."""
+        for flow in self._flows.values():
+            flow.rewind(now_s)
+
     def save(self) -> bytes:
         state = {rule: (f.selection.text, *f.state()) for rule, f in self._flows.items()}
         return pack("transforms", 1, state)

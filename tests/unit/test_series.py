@@ -119,3 +119,13 @@ def test_saved_and_loaded_it_knows_the_same_series_values_and_holes() -> None:
     assert [other.intern("r", {"n": n}) for n in "23"] == [2, 3]
     assert other.latest("r", {"n": "2"}, 0.0) == [({"n": "2"}, 2.5)]
     assert other.intern("r", {"n": "brand new"}) in (0, 1, 4)
+
+
+def test_a_table_from_the_future_takes_samples_of_now() -> None:
+    table = SeriesTable()
+    ahead, old = table.intern("r", {"n": "ahead"}), table.intern("r", {"n": "old"})
+    table.record(batch("r", 5.0, {old: 1.0}))
+    table.record(batch("r", 1e9, {ahead: 1.0}))
+    table.rewind(100.0)
+    assert table.record(batch("r", 101.0, {ahead: 2.0})).values.tolist() == [2.0]
+    assert table.latest("r", {"n": "old"}, 6.0) == []

@@ -419,6 +419,7 @@ async def test_a_clock_that_was_an_hour_ahead_loses_no_lines() -> None:
     world.ahead_secs = 0
     world.push(120, "line")
     assert await world.read(60) == ["line"]
+    assert not world.batches[-1].history, "the daemon would not speak of it for an hour"
 
 
 @pytest.mark.looptime
