@@ -38,9 +38,17 @@ async def serve(path: Path, clock: Clock = time.time) -> None:
         watched = Watched()
         watchdog = asyncio.create_task(watched.feed(), name="watchdog")
         try:
+            last: Config | None = None
             while config is not None:
-                await _live(config, clock, signals, watched)
-                config = signals.next_life()
+                try:
+                    await _live(config, clock, signals, watched)
+                except ConfigError as error:  # such as a port that somebody else has
+                    if last is None:
+                        raise
+                    log.error("not reloaded, going on as before: %s", error)
+                    config, last = last, None
+                    continue
+                last, config = config, signals.next_life()
         finally:
             watchdog.cancel()
             await asyncio.gather(watchdog, return_exceptions=True)

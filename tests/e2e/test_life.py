@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+import socket
 import sys
 from pathlib import Path
 
@@ -48,6 +49,20 @@ async def test_a_halt_by_signal_holds_every_playbook(daemon: Daemon, exporter: E
     assert not (daemon.folder / "acts").exists()
     (daemon.folder / "state" / "HALT").unlink()
     await daemon.until(lambda: (daemon.folder / "acts").exists())
+
+
+async def test_a_reload_that_cannot_begin_goes_on_as_before(daemon: Daemon) -> None:
+    await daemon.start()
+    config = daemon.folder / "aiopsd.yaml"
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        config.write_text(config.read_text().replace(f":{daemon.port}", f":{port}"))
+        daemon.signal(signal.SIGHUP)
+        await daemon.until(lambda: daemon.log_lines("not reloaded", str(port)))
+        await daemon.until(lambda: daemon.get("/readyz")[0] == 200)  # at the old address
+    assert await daemon.stop() == 0
 
 
 async def test_a_second_daemon_on_the_same_state_is_refused(daemon: Daemon) -> None:
