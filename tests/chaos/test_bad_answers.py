@@ -212,11 +212,16 @@ async def test_a_target_with_new_series_in_every_answer(daemon: Daemon, exporter
             f"sources: {{app: {{type: scrape, every: 1s, targets: {targets}}}}}\n",
         )
         await bomb.wait_asked(len(bomb.calls) + 15)
-        await daemon.until(lambda: "aiopsd_series_refused" in daemon.get("/metrics")[1])
+        await daemon.until(
+            lambda: re.search(
+                r"^aiopsd_series_refused [1-9]", daemon.get("/metrics")[1], re.MULTILINE
+            )
+        )
         full_mb = memory_mb(daemon, "VmRSS")
         began = time.monotonic()
         await bomb.wait_asked(len(bomb.calls) + 20, within_secs=120)
         grown_mb = memory_mb(daemon, "VmRSS") - full_mb
         print(f"{full_mb:.0f} MB when full, {grown_mb:+.0f} MB {time.monotonic() - began:.0f} s on")
-        assert grown_mb < 30
+        # 400,000 more series would be over 100 MB; a checkpoint being written comes and goes.
+        assert grown_mb < 60
         await _unharmed(daemon, exporter, incident)
