@@ -9,6 +9,7 @@ import numpy as np
 
 from aiopsd.model import Batch, Floats, Indexes, Labels
 
+SPARED = 20  # expiries; the daemon has one with each checkpoint
 _Key = tuple[str, tuple[tuple[str, str], ...]]
 
 
@@ -23,13 +24,14 @@ class SeriesTable:
         self.refused = 0  # series that found the table full
         self.late = 0  # samples that were not newer than what the table already has
         self._lock = threading.RLock()
-        self._young: set[int] = set()  # interned since the last expiry
+        self._expiries = 0
         self._index: dict[_Key, int] = {}
         self._keys: list[_Key | None] = []
         self._free: list[int] = []
         self._by_rule: dict[str, dict[int, None]] = {}
         self._time: Floats = np.full(64, -np.inf)
         self._value: Floats = np.full(64, np.nan)
+        self._touched: Indexes = np.zeros(64, np.int32)  # the expiry after which it was in use
 
     def __len__(self) -> int:
         return len(self._index)
@@ -44,6 +46,7 @@ class SeriesTable:
         with self._lock:
             found = self._index.get(key)
             if found is not None:
+                self._touched[found] = self._expiries
                 return found
             if len(self._index) >= self.limit:
                 self.refused += 1
@@ -61,8 +64,9 @@ class SeriesTable:
                 more = len(self._time)
                 self._time = np.concatenate((self._time, np.full(more, -np.inf)))
                 self._value = np.concatenate((self._value, np.full(more, np.nan)))
+                self._touched = np.concatenate((self._touched, np.zeros(more, np.int32)))
         self._index[key] = index
-        self._young.add(index)
+        self._touched[index] = self._expiries
         self._by_rule.setdefault(key[0], {})[index] = None
         self._time[index], self._value[index] = -np.inf, np.nan
         return index
@@ -97,6 +101,7 @@ class SeriesTable:
             batch = Batch(
                 batch.rule, batch.time_s, batch.series[fresh], batch.values[fresh], batch.history
             )
+        self._touched[batch.series] = self._expiries
         self._time[batch.series] = batch.time_s
         self._value[batch.series] = batch.values
         return batch
@@ -116,18 +121,18 @@ class SeriesTable:
     def expire(self, before_s: float) -> Indexes:
         """Frees series not seen since ``before_s``; who keeps rows by index must forget them.
 
-        A series whose first samples are still on their way here is left alone once.
+        What was interned or recorded before the last few expiries only: its samples may still
+        be on their way here, or be history, older than that and just being read.
         """
         with self._lock:
-            gone = [
-                i
-                for i in self._index.values()
-                if self._time[i] < before_s and not (i in self._young and self._time[i] == -np.inf)
-            ]
-            self._young.clear()
+            self._expiries += 1
+            n = len(self._keys)
+            old = self._time[:n] < before_s
+            old &= self._touched[:n] < self._expiries - SPARED
+            gone = [i for i in np.flatnonzero(old).tolist() if self._keys[i] is not None]
             for index in gone:
                 key = self._keys[index]
-                assert key is not None  # noqa: S101 - it came out of the index
+                assert key is not None  # noqa: S101 - seen just now
                 del self._index[key], self._by_rule[key[0]][index]
                 self._keys[index] = None
                 self._free.append(index)
@@ -150,6 +155,7 @@ class SeriesTable:
         self.__init__(self.limit)  # type: ignore[misc]
         size = max(64, len(keys))
         self._time, self._value = np.full(size, -np.inf), np.full(size, np.nan)
+        self._touched = np.zeros(size, np.int32)
         self._keys = keys
         for index, key in enumerate(keys):
             if key is None:

@@ -186,7 +186,8 @@ class Pipeline:
         self._checkpoint_s = now_s
         parts = await asyncio.to_thread(self.detection.save)
         await self.store.save_checkpoint(parts)
-        self.detection.expire(now_s - FORGET_SERIES_SECS)
+        if not len(self.readings):  # those hold indexes that must not mean another series by then
+            self.detection.expire(now_s - FORGET_SERIES_SECS)
         self.state.forget(now_s - REMEMBER_SECS)
         forgotten = await self.store.prune(now_s - self.keep_secs)
         if forgotten:

@@ -329,9 +329,8 @@ async def test_series_are_interned_anew_once_in_a_while(exporter: Exporter) -> N
     witness = Witness(clock=clock)
     async with read(build(witness, exporter.target)) as readings:
         await readings.until(lambda: readings.all)
-        for _ in range(2):  # what is young is left alone once
+        while len(witness.table):  # what was in use lately is left alone for some time
             witness.table.expire(math.inf)
-        assert len(witness.table) == 0
         now_s += 300
         seen = len(readings.all)
         await readings.until(lambda: len(readings.all) > seen)

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from aiopsd.model import Batch
-from aiopsd.series import SeriesTable
+from aiopsd.model import Batch, Indexes
+from aiopsd.series import SPARED, SeriesTable
 from aiopsd.transforms import Transforms, compile_selection
 from aiopsd.transforms.quantile import quantiles
 from aiopsd.transforms.selector import parse_selector
@@ -226,12 +226,17 @@ def test_state_survives_a_restart_in_the_middle_of_a_window() -> None:
         other.transforms.load(b"garbage")
 
 
+def expired(table: SeriesTable) -> Indexes:
+    """What is older than 50 seconds, and no longer spared for having been in use lately."""
+    return np.concatenate([table.expire(50.0) for _ in range(SPARED + 1)])
+
+
 def test_a_forgotten_index_is_another_series_afterwards() -> None:
     one = Stream("requests", "rate", "service")
     one.feed(0.0, {"requests service=api": 100})
     index = one.table.intern("", labels("requests service=api"))
     one.table.record(Batch("", 0.0, np.array([index], np.int32), np.array([1.0])))
-    gone = one.table.expire(50.0)
+    gone = expired(one.table)
     one.transforms.forget(gone)
     assert one.feed(100.0, {"requests service=db": 7}) == {}
     assert one.feed(105.0, {"requests service=db": 12}) == {"service=db": 1.0}
@@ -341,7 +346,7 @@ def test_what_the_table_calls_something_else_by_now_is_named_anew() -> None:
     one.table.record(raw)
     one.transforms.feed(raw)
     own = one.table.of("rule")
-    gone = np.concatenate((one.table.expire(50.0), one.table.expire(50.0)))  # spared once, young
+    gone = expired(one.table)
     assert gone.tolist() == own
     assert one.table.intern("other", {"name": "x"}) == own[0]
     one.transforms.forget(gone)
