@@ -13,6 +13,7 @@ import msgspec
 from aiopsd.model import Change, Labels
 
 KEEP_SECS = 86400.0
+SWEEP_SECS = 3600.0
 ChangeKind = Literal["deploy", "config", "scale", "flag"]
 
 
@@ -27,12 +28,14 @@ class VersionWatch:
         self._entity = entity
         self._label = label
         self._live: dict[tuple[str, ...], dict[str, float]] = {}  # version -> last seen
+        self._swept_s = 0.0
 
     def observe(
         self, time_s: float, series: Iterable[Labels], *, history: bool = False
     ) -> list[Change]:
         """Changes that this tick shows. A version gone for less than a minute is still live:
         a restart is not a release."""
+        self._sweep(time_s)
         found = []
         for labels in series:
             version, name = labels.get(self._label, ""), labels.get(self._entity[0], "")
@@ -46,6 +49,14 @@ class VersionWatch:
             for old in [v for v, seen_s in live.items() if seen_s < time_s - 60 and v != version]:
                 del live[old]
         return found
+
+    def _sweep(self, time_s: float) -> None:
+        """Now and then: entities that nobody has seen for long."""
+        if 0 <= time_s - self._swept_s < SWEEP_SECS:
+            return
+        self._swept_s = time_s
+        oldest = time_s - KEEP_SECS
+        self._live = {k: live for k, live in self._live.items() if max(live.values()) >= oldest}
 
     def _change(
         self, time_s: float, name: str, version: str, previous: str, labels: Labels

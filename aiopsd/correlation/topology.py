@@ -33,4 +33,5 @@ class Topology:
 
     def edges(self, now_s: float) -> frozenset[Edge]:
         oldest = now_s - self._fade_secs
-        return self._written | {edge for edge, seen_s in self._seen.items() if seen_s >= oldest}
+        self._seen = {edge: seen_s for edge, seen_s in self._seen.items() if seen_s >= oldest}
+        return self._written | frozenset(self._seen)
