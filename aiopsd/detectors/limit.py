@@ -19,7 +19,8 @@ from aiopsd.model import Indexes, Scores, Tier
 from aiopsd.rows import At, Column, Rows, pack, unpack
 
 OVER: Final = 0.5
-UPDATE_SECS: Final = 30.0  # how often an open anomaly that does not get worse speaks
+UPDATE_SECS: Final = 30.0, 300.0  # how often an open anomaly speaks: at first, and when it is old
+UPDATE_AGE: Final = 0.1  # of its age; each time it is written to the journal
 CLEAR_SAMPLES: Final = 2
 SHOWN: Final = ("score", "observed", "expected", "low", "high", "samples")
 
@@ -125,9 +126,8 @@ class Limit:
         at = np.flatnonzero(~np.isnan(rows["onset"]))
         first = np.isneginf(rows["told"][at])
         risen = rows["certain"][at] & ~rows["told_certain"][at]
-        again = (np.abs(now - rows["told"][at]) >= UPDATE_SECS) & (
-            rows["seen"][at] > rows["told"][at]
-        )
+        rest = np.clip(UPDATE_AGE * (now - rows["onset"][at]), *UPDATE_SECS)
+        again = (np.abs(now - rows["told"][at]) >= rest) & (rows["seen"][at] > rows["told"][at])
         said = first | risen | again
         at, first = at[said], first[said]
         rows["told"][at], rows["told_certain"][at] = now, rows["certain"][at]

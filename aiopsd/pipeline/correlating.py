@@ -14,6 +14,7 @@ from aiopsd.pipeline.detection import Findings
 
 CHANGES_SECS = 3600.0  # how long before an incident a change still counts as evidence
 RERANK_SECS = 5.0
+REFRESH_SECS = 60.0  # members that go on as they were are news this often: all are written anew
 
 
 class Publish(Protocol):
@@ -31,11 +32,12 @@ class Correlating:
         self._ledger = ledger
         self._ranker = ranker
         self._ranked_s: dict[str, float] = {}
+        self._told: dict[str, Incident] = {}  # open ones, as they were published last
 
     async def absorb(
         self, found: Findings, now_s: float, publish: Publish, *, blind: bool = False
     ) -> list[Incident]:
-        """Journals and returns every incident that changed. ``blind``: a source is away."""
+        """Journals and returns every incident with news. ``blind``: a source is away."""
         for labels in found.labels:
             self._topology.learn(labels, now_s)
         for change in found.changes:
@@ -50,9 +52,20 @@ class Correlating:
             ranked = self._rank(newest.get(incident.id, incident), now_s, incident.id in newest)
             if ranked is not None:
                 newest[incident.id] = ranked
-        if newest:
-            await publish(*newest.values())
-        return list(newest.values())
+        news = [incident for incident in newest.values() if self._is_news(incident, now_s)]
+        if news:
+            await publish(*news)
+        return news
+
+    def _is_news(self, incident: Incident, now_s: float) -> bool:
+        before = self._told.get(incident.id)
+        lately = before is not None and 0 <= now_s - before.updated_s < REFRESH_SECS
+        if before is not None and lately and _gist(before) == _gist(incident):
+            return False
+        self._told[incident.id] = incident
+        if incident.closed:
+            del self._told[incident.id]
+        return True
 
     def _rank(self, incident: Incident, now_s: float, news: bool) -> Incident | None:
         due = not 0 <= now_s - self._ranked_s.get(incident.id, 0.0) < RERANK_SECS
@@ -65,3 +78,10 @@ class Correlating:
         changes = self._ledger.between(incident.onset_s - CHANGES_SECS, now_s)
         evidence = Evidence(now_s, self._topology.edges(now_s), changes)
         return self.grouping.suspects(incident, self._ranker.rank(incident, evidence), now_s)
+
+
+def _gist(incident: Incident) -> tuple[object, ...]:
+    """All but the newest numbers of members that go on."""
+    members = {a.id: (a.tier, a.severity, a.closed) for a in incident.anomalies}
+    words = incident.state, incident.kind, incident.severity, incident.title, incident.services
+    return members, words, incident.changes, incident.suspects, incident.moments

@@ -76,6 +76,15 @@ def test_it_speaks_again_only_when_certain_or_after_half_a_minute() -> None:
     assert said == [(32, "updated"), (62, "updated"), (92, "updated")]
 
 
+def test_the_older_it_is_the_less_often_it_speaks() -> None:
+    """But never so seldom that it would be taken for lost, which is 15 minutes."""
+    told = [time_s for time_s, _ in run(Limit(0), *((float(t), 0.9) for t in range(0, 36_000, 5)))]
+    pauses = np.diff(told)
+    assert (pauses.min(), pauses.max()) == (30, 300)
+    assert (pauses[:10] == 30).all()
+    assert len(told) < 160, "instead of 1,200 in ten hours"
+
+
 def test_certain_before_it_opens_counts_but_not_from_an_earlier_stretch() -> None:
     limit = Limit(for_secs=10)
     limit.observe(scores(0, 0.9, certain=True))
