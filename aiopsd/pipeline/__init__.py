@@ -26,7 +26,7 @@ from aiopsd.pipeline.state import REMEMBER_SECS, State
 from aiopsd.pipeline.telling import Outbox
 from aiopsd.telemetry import Telemetry, log
 
-FORGET_SERIES_SECS = 86400.0
+FORGET_SERIES_SECS, CROWDED_SECS = 86400.0, 3600.0
 CLOCK_BACK_SECS = 120.0  # samples that are late by less than this need no new life
 
 
@@ -52,6 +52,7 @@ class Pipeline:
         self.incidents: Channel[Incident | None] = Channel("incidents", 256)
         self._moved = dict.fromkeys(("detect", "correlate"), _monotonic())
         self._checkpoint_s = self.clock()
+        self._crowded = False
         self.out_of_time = False  # the clock went back: what was learned must be loaded anew
         for channel in (self.readings, self.findings, self.incidents):
             self.telemetry.gauge("queue_depth", channel.__len__, channel.name)
@@ -187,11 +188,22 @@ class Pipeline:
         parts = await asyncio.to_thread(self.detection.save)
         await self.store.save_checkpoint(parts)
         if not len(self.readings):  # those hold indexes that must not mean another series by then
-            self.detection.expire(now_s - FORGET_SERIES_SECS)
+            self._forget_series(now_s)
         self.state.forget(now_s - REMEMBER_SECS)
         forgotten = await self.store.prune(now_s - self.keep_secs)
         if forgotten:
             log.info("pruned events=%d older_than_days=%.0f", forgotten, self.keep_secs / 86400)
+
+    def _forget_series(self, now_s: float) -> None:
+        """What was not seen for a day; for an hour, where there is no room for what is new."""
+        table, before = self.detection.table, self._crowded
+        self._crowded = len(table) >= table.limit
+        if self._crowded and not before:
+            log.warning(
+                "the series table is full series=%d: new ones wait until others are gone for an "
+                "hour; see limits.series", len(table),
+            )  # fmt: skip
+        self.detection.expire(now_s - (CROWDED_SECS if self._crowded else FORGET_SERIES_SECS))
 
 
 def _monotonic() -> float:

@@ -18,13 +18,14 @@ from aiopsd.app import House
 from aiopsd.config import load
 from aiopsd.stores import SqliteStore
 from tests.chaos.fast_loop import run_fast
-from tests.chaos.one_day import HOUR_SECS, PLAYBOOK, RULES, Fleet, TellerSettings
+from tests.chaos.one_day import CHURN, HOUR_SECS, PLAYBOOK, PODS, RULES, Fleet, TellerSettings
 from tests.chaos.sizes import sizes
 
 SPEED = 1440.0  # a day a minute
 EVERY_SECS = 60.0
 KEEP_SECS = 2 * HOUR_SECS  # instead of a day, and of ninety in the journal
 MORNING_H, EVENING_H = 8, 24
+CROWD = 2700  # some two thousand are alive at a time, and two hundred die in an hour
 CONFIG = """
 sources: {fleet: {type: scrape, targets: ["http://127.0.0.1:1/metrics"]}}
 automation: {mode: auto, runs_per_hour: 100}
@@ -50,7 +51,9 @@ class Held:
                 for table in ("events", "things")
                 for kind, number in db.execute(f"select kind, count(*) from {table} group by kind")  # noqa: S608
             }
-        return cls(sizes(house, "house"), len(gc.get_objects()), rows)
+        lengths = sizes(house, "house")
+        lengths["refused"] = house.table.refused
+        return cls(lengths, len(gc.get_objects()), rows)
 
 
 def test_a_day_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -58,15 +61,9 @@ def test_a_day_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(aiopsd.pipeline, "REMEMBER_SECS", KEEP_SECS)
     monkeypatch.setattr(aiopsd.correlation.changes, "KEEP_SECS", KEEP_SECS)
     monkeypatch.setattr(aiopsd.app, "STILL_SECS", HOUR_SECS)  # a busy moment is minutes here
-    for name, text in (
-        ("aiopsd.yaml", CONFIG),
-        ("rules/fleet.yaml", RULES),
-        ("playbooks/cure.yaml", PLAYBOOK),
-    ):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_text(text)
+    _write(tmp_path, CONFIG)
     began = time.monotonic()
-    morning, evening, house = run_fast(lambda: _live(tmp_path), SPEED)
+    morning, evening, house = run_fast(lambda: _live(tmp_path, MORNING_H, EVENING_H), SPEED)
     _check_that_it_lived(house)
     print(f"{evening.objects - morning.objects:+} objects, {evening.rows}, "
           f"{time.monotonic() - began:.0f} s")  # fmt: skip
@@ -81,7 +78,29 @@ def test_a_day_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyP
         assert number < 1.25 * morning.rows.get(name, 0) + 25, (name, morning.rows, evening.rows)
 
 
-async def _live(folder: Path) -> tuple[Held, Held, House]:
+def test_a_full_table_has_room_again(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """What came and went fills it within hours, a day before it would be forgotten."""
+    _write(tmp_path, CONFIG.replace("keep: 2h", f"keep: 2h, series: {CROWD}"))
+    morning, evening, house = run_fast(lambda: _live(tmp_path, 5, 10), SPEED)
+    assert caplog.text.count("the series table is full") >= 1
+    assert len(house.table) <= CROWD
+    refused = morning.lengths["refused"], evening.lengths["refused"]
+    print(f"{len(house.table)} series, refused until the fifth hour and the tenth: {refused}")
+    newest = int(10 * CHURN * PODS) + PODS - 20
+    assert house.table.latest("load", {"pod": f"p{newest}"}, 0.0), "a new pod finds no room"
+
+
+def _write(folder: Path, config: str) -> None:
+    for name, text in (
+        ("aiopsd.yaml", config),
+        ("rules/fleet.yaml", RULES),
+        ("playbooks/cure.yaml", PLAYBOOK),
+    ):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text(text)
+
+
+async def _live(folder: Path, *hours: int) -> tuple[Held, Held, House]:
     loop = asyncio.get_running_loop()
     began = loop.time()
 
@@ -98,7 +117,7 @@ async def _live(folder: Path) -> tuple[Held, Held, House]:
     stopping = asyncio.Event()
     living = asyncio.create_task(house.pipeline.run(stopping))
     held = []
-    for hour in (MORNING_H, EVENING_H):
+    for hour in hours:
         await asyncio.wait([living], timeout=began + hour * HOUR_SECS - loop.time())
         assert not living.done(), living.result()
         held.append(Held.by(house, journal))
