@@ -5,13 +5,12 @@ import gzip
 import re
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
-from pathlib import Path
 
 import pytest
 from aiohttp import web
 
+from tests.e2e.asking import memory_mb, metric
 from tests.e2e.daemon import Daemon
-from tests.e2e.parts import metric
 from tests.loopback.exporter import Exporter
 from tests.loopback.faults import Answer, Fault, fail
 from tests.loopback.prometheus import ReplayPrometheus
@@ -41,15 +40,6 @@ def flood(first: bytes, piece: bytes, pieces: int, pause_secs: float = 0.0) -> F
 BOMB = {"Content-Encoding": "gzip", "Content-Type": "text/plain"}
 ZEROS = gzip.compress(b"a" * 100 * MB)
 LINES = b"".join(b'spare{n="%d"} 1\n' % n for n in range(50_000))
-
-
-def memory_mb(daemon: Daemon, kind: str = "VmHWM") -> float:
-    """The most that the daemon ever held in memory (VmHWM), or holds now (VmRSS)."""
-    assert daemon.process is not None
-    status = Path(f"/proc/{daemon.process.pid}/status").read_text()
-    found = re.search(rf"{kind}:\s+(\d+) kB", status)
-    assert found is not None
-    return int(found[1]) / 1024
 
 
 @pytest.fixture

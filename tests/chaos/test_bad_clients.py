@@ -10,8 +10,8 @@ import pytest
 from aiohttp import ClientSession, ClientTimeout
 
 from aiopsd.web.door import ASK_SECS, MAX_CONNECTIONS
+from tests.e2e.asking import beside, metric
 from tests.e2e.daemon import PATIENCE_SECS, Daemon
-from tests.e2e.parts import beside, metric
 from tests.loopback.exporter import Exporter
 
 HOOK = "/hooks/alertmanager"

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.e2e.asking import beside
 from tests.e2e.conftest import PLAYBOOK, RULES
 from tests.e2e.daemon import Daemon
-from tests.e2e.parts import beside
 from tests.loopback.exporter import Exporter
 from tests.loopback.loki import LoopbackLoki
 from tests.loopback.prometheus import ReplayPrometheus

@@ -10,9 +10,9 @@ import pytest
 
 from aiopsd.model import Incident, Run
 from aiopsd.remediation.halt import HaltFile
+from tests.e2e.asking import newest
 from tests.e2e.conftest import ACT
 from tests.e2e.daemon import PATIENCE_SECS, Daemon
-from tests.e2e.parts import newest
 from tests.loopback.exporter import Exporter
 
 pytestmark = pytest.mark.small_disk

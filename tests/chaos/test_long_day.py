@@ -1,4 +1,4 @@
-"""The whole house through a day in a minute: what it holds in the evening, it held before."""
+"""The whole house through a day of virtual time: what it holds in the evening, it held before."""
 
 import asyncio
 import gc
@@ -17,11 +17,10 @@ import aiopsd.pipeline
 from aiopsd.app import House
 from aiopsd.config import load
 from aiopsd.stores import SqliteStore
-from tests.chaos.fast_loop import run_fast
+from tests.chaos.leaping_loop import run_leaping
 from tests.chaos.one_day import CHURN, HOUR_SECS, PLAYBOOK, PODS, RULES, Fleet, TellerSettings
 from tests.chaos.sizes import sizes
 
-SPEED = 1440.0  # a day a minute
 EVERY_SECS = 60.0
 KEEP_SECS = 2 * HOUR_SECS  # instead of a day, and of ninety in the journal
 MORNING_H, EVENING_H = 8, 24
@@ -63,7 +62,7 @@ def test_a_day_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(aiopsd.app, "STILL_SECS", HOUR_SECS)  # a busy moment is minutes here
     _write(tmp_path, CONFIG)
     began = time.monotonic()
-    morning, evening, house = run_fast(lambda: _live(tmp_path, MORNING_H, EVENING_H), SPEED)
+    morning, evening, house = run_leaping(lambda: _live(tmp_path, MORNING_H, EVENING_H))
     _check_that_it_lived(house)
     print(f"{evening.objects - morning.objects:+} objects, {evening.rows}, "
           f"{time.monotonic() - began:.0f} s")  # fmt: skip
@@ -81,7 +80,7 @@ def test_a_day_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyP
 def test_a_full_table_has_room_again(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """What came and went fills it within hours, a day before it would be forgotten."""
     _write(tmp_path, CONFIG.replace("keep: 2h", f"keep: 2h, series: {CROWD}"))
-    morning, evening, house = run_fast(lambda: _live(tmp_path, 5, 10), SPEED)
+    morning, evening, house = run_leaping(lambda: _live(tmp_path, 5, 10))
     assert caplog.text.count("the series table is full") >= 1
     assert len(house.table) <= CROWD
     refused = morning.lengths["refused"], evening.lengths["refused"]

@@ -7,7 +7,7 @@ import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from tests.chaos.test_bad_answers import memory_mb
+from tests.e2e.asking import memory_mb
 from tests.e2e.daemon import PATIENCE_SECS, Daemon
 from tests.loopback.exporter import Exporter
 

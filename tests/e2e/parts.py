@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from aiopsd.model import Anomaly, Incident, Run
 from aiopsd.notifiers.story import story
+from tests.e2e.asking import beside, eventually, metric, newest
 from tests.e2e.broker import Broker
 from tests.e2e.daemon import Daemon
 from tests.loopback.exporter import Exporter
@@ -42,14 +43,6 @@ class Part(Protocol):
     async def whole(self, daemon: Daemon) -> None:
         """Raises unless the daemon has, in the end, all that happened meanwhile."""
         ...
-
-
-def metric(daemon: Daemon, name: str, part: str) -> float:
-    """The daemon's own ``aiopsd_<name>_total`` of one part; 0 when it never counted."""
-    _, text = daemon.get("/metrics")
-    series = f'aiopsd_{name}_total{{part="{part}"}} '
-    values = [line.removeprefix(series) for line in text.splitlines() if line.startswith(series)]
-    return float(values[0]) if values else 0.0
 
 
 class Base:
@@ -304,38 +297,8 @@ class BrokerPart(Base):
         await eventually(daemon, told)
 
 
-async def newest(daemon: Daemon, kind: type[Any]) -> list[Any]:
-    """The last version of each thing of this kind in the journal."""
-    found = {e.id: e for e in await daemon.events() if isinstance(e, kind)}
-    return list(found.values())
-
-
 async def _anomalies(daemon: Daemon, rule: str) -> list[Anomaly]:
     return [e for e in await daemon.events() if isinstance(e, Anomaly) and e.rule == rule]
-
-
-@asynccontextmanager
-async def beside(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
-    """The work goes on for the length of the block."""
-    task = asyncio.create_task(work)
-    try:
-        yield
-        assert not task.done(), task.exception()
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-
-
-async def eventually(daemon: Daemon, ask: Callable[[], Awaitable[Any]]) -> Any:
-    """As ``daemon.until``, of something that must be awaited."""
-    loop = asyncio.get_running_loop()
-    return await daemon.until(
-        lambda: asyncio.run_coroutine_threadsafe(_awaited(ask), loop).result()
-    )
-
-
-async def _awaited(ask: Callable[[], Awaitable[Any]]) -> Any:
-    return await ask()
 
 
 @asynccontextmanager

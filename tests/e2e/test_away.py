@@ -14,9 +14,10 @@ from pathlib import Path
 import pytest
 
 from aiopsd.model import Incident, Run
+from tests.e2e.asking import beside, metric, newest
 from tests.e2e.conftest import ACT, PLAYBOOK, PROBE, RULES
 from tests.e2e.daemon import PATIENCE_SECS, Daemon
-from tests.e2e.parts import Part, beside, metric, newest, part_of
+from tests.e2e.parts import Part, part_of
 from tests.loopback.exporter import Exporter
 from tests.loopback.slack import TOKEN, LoopbackSlack
 
