@@ -6,7 +6,7 @@ import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from aiopsd.model import (
     AnyEvent,
@@ -14,6 +14,7 @@ from aiopsd.model import (
     Change,
     Delivery,
     Event,
+    Floats,
     Incident,
     Indexes,
     Labels,
@@ -102,6 +103,40 @@ class Detector(Protocol):
     def save(self) -> bytes: ...
 
     def load(self, saved: bytes) -> None: ...
+
+
+@runtime_checkable
+class Explaining(Protocol):
+    """A detector that can say more of its newest judgement than the numbers in ``Scores``."""
+
+    def explain(self, series: int) -> Sequence[str]:
+        """Sentences for people: which member spoke, how rare this is on the series' own past."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Lesson:
+    """What a fit over long history found of one series, in its own units.
+
+    ``season``: 336 deviations from ``level``, one a half hour of the week from Monday 00:00 UTC;
+    NaN where none was seen; all 0 where ``period`` is "none".
+    """
+
+    series: int
+    level: float
+    scale: float  # typical |residual|: its median
+    season: Floats
+    period: Literal["none", "day", "week"]
+    samples: int
+
+
+@runtime_checkable
+class Teachable(Protocol):
+    """A detector that begins with what a fit has found, instead of cold."""
+
+    def teach(self, lessons: Sequence[Lesson]) -> None:
+        """Takes no lesson for a series that has learned more by itself."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
