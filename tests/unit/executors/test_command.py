@@ -13,12 +13,15 @@ from aiopsd.errors import Refused
 from aiopsd.executors.command import CommandExecutor, CommandSettings
 
 
+KEY = f"run-{os.getpid()}/step/1"  # a probe looks for it among all processes of this machine
+
+
 def executor(base: Path, **settings: Any) -> CommandExecutor:
     return CommandSettings(**settings).build(base)
 
 
 def action(inputs: Mapping[str, Any]) -> Action:
-    return Action("command.run", inputs, timeout_secs=10, key="run/step/1")
+    return Action("command.run", inputs, timeout_secs=10, key=KEY)
 
 
 async def test_output_exit_code_and_json(tmp_path: Path) -> None:
@@ -177,7 +180,7 @@ async def test_a_probe_waits_for_what_an_earlier_life_began(tmp_path: Path) -> N
     left_over = await asyncio.create_subprocess_exec(
         *("sh", "-c", "sleep 1.5; touch done"),
         cwd=tmp_path,
-        env={**os.environ, "AIOPSD_KEY": "run/step/1"},
+        env={**os.environ, "AIOPSD_KEY": KEY},
     )
     inputs = {"argv": ["touch", "done"], "probe_argv": ["test", "-e", "done"]}
     assert await executor(tmp_path).probe(action(inputs), {}) is True
@@ -186,10 +189,10 @@ async def test_a_probe_waits_for_what_an_earlier_life_began(tmp_path: Path) -> N
 
 async def test_a_command_that_never_ends_leaves_a_probe_without_an_answer(tmp_path: Path) -> None:
     left_over = await asyncio.create_subprocess_exec(
-        "sleep", "60", env={**os.environ, "AIOPSD_KEY": "run/step/1"}
+        "sleep", "60", env={**os.environ, "AIOPSD_KEY": KEY}
     )
     inputs = {"argv": ["true"], "probe_argv": ["true"]}
-    quick = Action("command.run", inputs, timeout_secs=1, key="run/step/1")
+    quick = Action("command.run", inputs, timeout_secs=1, key=KEY)
     assert await executor(tmp_path).probe(quick, {}) is None
     left_over.kill()
     await left_over.wait()
