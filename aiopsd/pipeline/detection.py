@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import msgspec
 import numpy as np
 
+from aiopsd.contracts import Lesson, Teachable
 from aiopsd.correlation.changes import VersionWatch
 from aiopsd.detectors.watch import Watch
 from aiopsd.logs import Miner
@@ -51,6 +52,7 @@ class Detection:
         self.watches = watches
         self.versions = versions
         self.positions: dict[str, Position] = {}
+        self.taught: dict[str, str] = {}  # rule -> the PromQL whose long history was fitted
         self.samples = 0
         self._lock = threading.Lock()
         self._shown = np.zeros(0, bool)  # series whose labels were handed on
@@ -120,6 +122,15 @@ class Detection:
                     strangers.append(anomaly)
             return strangers
 
+    def teach(self, rule: str, promql: str, lessons: Sequence[tuple[Labels, Lesson]]) -> None:
+        """What a fit found in the history of this rule's series; a full table takes no more."""
+        with self._lock:
+            detector = self.watches[rule].detector
+            if isinstance(detector, Teachable):
+                known = [(self.table.intern(rule, labels), one) for labels, one in lessons]
+                detector.teach([replace(one, series=index) for index, one in known if index >= 0])
+            self.taught[rule] = promql
+
     def latest(self, rule: str, where: Labels, since_s: float) -> list[tuple[Labels, float]]:
         with self._lock:
             return self.table.latest(rule, where, since_s)
@@ -143,6 +154,7 @@ class Detection:
                 "miner": self.miner.save(),
                 "transforms": self.transforms.save(),
                 "positions": msgspec.json.encode(self.positions),
+                "taught": msgspec.json.encode(self.taught),
             }
 
     def load(self, parts: Mapping[str, bytes]) -> None:
@@ -155,6 +167,7 @@ class Detection:
             self.miner.load(parts["miner"])
             self.transforms.load(parts["transforms"])
             self.positions = msgspec.json.decode(parts["positions"], type=dict[str, Position])
+            self.taught = msgspec.json.decode(parts.get("taught", b"{}"), type=dict[str, str])
             for room, members in (("watch", self.watches), ("version", self.versions)):
                 for name, one in members.items():
                     if f"{room}/{name}" in parts:
