@@ -12,6 +12,7 @@ from typing import Any, cast
 from msgspec.structs import replace
 
 from aiopsd.config import Config, RuleSettings
+from aiopsd.config.schema import WarmStartSettings
 from aiopsd.contracts import (
     Clock,
     Handler,
@@ -23,6 +24,7 @@ from aiopsd.contracts import (
     Query,
     Source,
     SourceContext,
+    Teachable,
 )
 from aiopsd.correlation.changes import Ledger, VersionWatch
 from aiopsd.correlation.grouping import Grouping, GroupingLimits
@@ -30,6 +32,8 @@ from aiopsd.correlation.ranking import EvidenceRanker
 from aiopsd.correlation.topology import Topology
 from aiopsd.detectors.watch import RuleInfo, Watch
 from aiopsd.errors import Refused
+from aiopsd.fitting import teacher
+from aiopsd.fitting.job import Job, Question
 from aiopsd.logs import Miner
 from aiopsd.model import Anomaly, Change, Labels
 from aiopsd.pipeline import Pipeline
@@ -38,11 +42,13 @@ from aiopsd.pipeline.detection import Detection, Findings
 from aiopsd.pipeline.healing import Healing
 from aiopsd.pipeline.state import REMEMBER_SECS, State, restore, rewound
 from aiopsd.pipeline.telling import Outbox
+from aiopsd.pipeline.warming import Warming
 from aiopsd.remediation.gate import House as GateHouse
 from aiopsd.remediation.halt import HaltFile
 from aiopsd.remediation.runner import Reach, Runner
 from aiopsd.series import SeriesTable
 from aiopsd.settings import SecretFile
+from aiopsd.sources.prometheus import PrometheusSettings
 from aiopsd.stores import SqliteStore
 from aiopsd.telemetry import Telemetry, log
 from aiopsd.transforms import Transforms
@@ -98,6 +104,7 @@ class House:
             clock=self.clock,
             checkpoint_secs=float(self.config.daemon.limits.checkpoint),
             keep_secs=float(self.config.daemon.limits.keep),
+            warming=self._warming(),
         )
         # What was journalled but not yet grouped when the daemon died joins now.
         left_over = [rewound(one, now_s) for one in await self.store.current(Anomaly)]
@@ -107,6 +114,44 @@ class House:
             for outbox in self.pipeline.outboxes.values():
                 outbox.put(event)
         self._gauges()
+
+    def _warming(self) -> Warming | None:
+        settings = self.config.daemon.warm_start
+        if settings is None:
+            return None
+        teacher.require()
+        jobs = {
+            name: self._job(source, self._teachable(name), settings)
+            for name, source in self.config.daemon.sources.items()
+            if isinstance(source, PrometheusSettings)
+        }
+        jobs = {name: job for name, job in jobs.items() if job.questions}
+        return Warming(jobs, self.detection, self.telemetry, float(settings.timeout))
+
+    def _teachable(self, source: str) -> tuple[Question, ...]:
+        watches = self.detection.watches
+        return tuple(
+            Question(query.rule, query.promql)
+            for query in self._queries(source)
+            if query.rule in watches and isinstance(watches[query.rule].detector, Teachable)
+        )
+
+    def _job(
+        self, source: PrometheusSettings, questions: tuple[Question, ...], warm: WarmStartSettings
+    ) -> Job:
+        end_s = self.clock() - float(source.delay)
+        return Job(
+            url=source.url,
+            headers=source.headers_for(self.config.base),
+            ca_file=str(self.config.base / source.ca_file) if source.ca_file else "",
+            questions=questions,
+            start_s=end_s - float(warm.history),
+            end_s=end_s,
+            step_secs=float(warm.step),
+            timeout_secs=max(30.0, float(source.timeout)),
+            max_series=warm.series,
+            memory_bytes=warm.memory_mib * 2**20,
+        )
 
     async def _end(self, strangers: list[Anomaly], now_s: float) -> None:
         """Anomalies of rules that are no more have nobody who could end them."""
@@ -137,7 +182,7 @@ class House:
             name: settings.build(
                 SourceContext(
                     name=name,
-                    table=self.table,
+                    table=self.table.seen_by(name),
                     clock=self.clock,
                     health=Health(self.telemetry.went, self.telemetry.came),
                     count=self.telemetry.counting(name),

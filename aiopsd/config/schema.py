@@ -141,6 +141,24 @@ class LimitSettings(Settings, frozen=True, kw_only=True):
             raise ValueError(f"`keep: {self.keep}` is too short to look back; at least 1h")
 
 
+class WarmStartSettings(Settings, frozen=True, kw_only=True):
+    """Weeks of Prometheus history, fitted beside the running daemon (extra ``history``)."""
+
+    history: Duration = Duration(28 * 86400)
+    step: Duration = Duration(600)
+    series: int = 2000  # of one rule; the others learn by themselves
+    memory_mib: int = 1024  # of the fitting process, besides its libraries
+    timeout: Duration = Duration(3600)
+
+    def __post_init__(self) -> None:
+        if self.history < 86400:
+            raise ValueError(f"`history: {self.history}` holds no season; at least 1d")
+        if not 1 <= self.step <= 1800:
+            raise ValueError(f"`step: {self.step}` must be from 1s to 30m: seasons have half hours")
+        if min(self.series, self.memory_mib, self.timeout) < 1:
+            raise ValueError("`series`, `memory_mib` and `timeout` must be at least 1")
+
+
 class DaemonSettings(Settings, frozen=True, kw_only=True):
     """aiopsd.yaml."""
 
@@ -156,3 +174,4 @@ class DaemonSettings(Settings, frozen=True, kw_only=True):
     topology: dict[str, tuple[str, ...]] = {}
     web: WebSettings = WebSettings()
     limits: LimitSettings = LimitSettings()
+    warm_start: WarmStartSettings | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib.util
 import os
 import sys
 from collections.abc import AsyncIterator
@@ -10,12 +11,19 @@ from contextlib import suppress
 
 import msgspec
 
-from aiopsd.errors import Unreachable
+from aiopsd.errors import MissingExtra, Unreachable
 from aiopsd.fitting.job import Job, Word
 
 LINE_BYTES = 1 << 20
 LAST_WORDS = 400  # characters of its complaints that go into the log
 _ONE_THREAD = {f"{lib}_NUM_THREADS": "1" for lib in ("OMP", "OPENBLAS", "MKL")}
+
+
+def require() -> None:
+    """Raises MissingExtra. Looks only: here nobody pays for the import."""
+    for library in ("prometheus_api_client", "statsmodels"):
+        if importlib.util.find_spec(library) is None:
+            raise MissingExtra("warm_start", "history")
 
 
 async def fitted(job: Job, timeout_secs: float) -> AsyncIterator[Word]:

@@ -24,6 +24,7 @@ from aiopsd.pipeline.detection import Detection, Findings
 from aiopsd.pipeline.healing import Healing
 from aiopsd.pipeline.state import REMEMBER_SECS, State
 from aiopsd.pipeline.telling import Outbox
+from aiopsd.pipeline.warming import Warming
 from aiopsd.telemetry import Telemetry, log
 
 FORGET_SERIES_SECS, CROWDED_SECS = 86400.0, 3600.0
@@ -45,6 +46,7 @@ class Pipeline:
     clock: Clock
     checkpoint_secs: float = 30.0
     keep_secs: float = 90 * 86400.0
+    warming: Warming | None = None
 
     def __post_init__(self) -> None:
         self.readings: Channel[tuple[str, Reading]] = Channel("readings", 64)
@@ -66,7 +68,9 @@ class Pipeline:
                 group.create_task(self._read(name, source), name=f"read {name}")
                 for name, source in self.sources.items()
             ]
-            ticker = group.create_task(self._tick(stopping), name="tick")
+            beside = [group.create_task(self._tick(stopping), name="tick")]
+            if self.warming is not None:
+                beside.append(group.create_task(self.warming.run(), name="warm start"))
             told = [
                 group.create_task(outbox.deliver(), name=f"tell {name}")
                 for name, outbox in self.outboxes.items()
@@ -75,9 +79,9 @@ class Pipeline:
             correlate = group.create_task(self._correlate(), name="correlate")
             heal = group.create_task(self._heal(), name="heal")
             await stopping.wait()
-            for task in (*readers, ticker):
+            for task in (*readers, *beside):
                 task.cancel()
-            await asyncio.wait([*readers, ticker])
+            await asyncio.wait([*readers, *beside])
             for channel, stage in (
                 (self.readings, detect),
                 (self.findings, correlate),

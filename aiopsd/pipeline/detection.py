@@ -149,8 +149,8 @@ class Detection:
         with self._lock:
             parts = {f"watch/{name}": one.save() for name, one in self.watches.items()}
             parts |= {f"version/{name}": one.save() for name, one in self.versions.items()}
+            parts |= {f"table/{name}": part for name, part in self.table.save().items()}
             return parts | {
-                "table": self.table.save(),
                 "miner": self.miner.save(),
                 "transforms": self.transforms.save(),
                 "positions": msgspec.json.encode(self.positions),
@@ -163,7 +163,7 @@ class Detection:
         A rule that is new since the checkpoint starts cold, one that is gone is dropped.
         """
         with self._lock:
-            self.table.load(parts["table"])
+            self.table.load(_below("table/", parts))
             self.miner.load(parts["miner"])
             self.transforms.load(parts["transforms"])
             self.positions = msgspec.json.decode(parts["positions"], type=dict[str, Position])
@@ -178,3 +178,7 @@ class Detection:
         with self._lock:
             for learned in (self.table, self.miner, self.transforms):
                 learned.rewind(now_s)
+
+
+def _below(room: str, parts: Mapping[str, bytes]) -> dict[str, bytes]:
+    return {name.removeprefix(room): one for name, one in parts.items() if name.startswith(room)}

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
 
 from yarl import URL
 
@@ -59,6 +60,16 @@ class PrometheusSettings(Settings, frozen=True, kw_only=True, tag="prometheus"):
     def build(self, context: SourceContext) -> PrometheusSource:
         return PrometheusSource(self, context)
 
+    def headers_for(self, base: Path) -> dict[str, str]:
+        """What every request carries, secrets included."""
+        headers = self.headers | authorization(
+            base,
+            token_file=self.token_file,
+            username=self.username,
+            password_file=self.password_file,
+        )
+        return headers | {"X-Scope-OrgID": self.tenant} if self.tenant else headers
+
 
 class PrometheusSource:
     """A Source, and a Querier for those who want one number now.
@@ -73,14 +84,7 @@ class PrometheusSource:
         self._context = context
         self._url = URL(settings.url)
         self._tls = trust(settings.ca_file, context.base)
-        self._headers = settings.headers | authorization(
-            context.base,
-            token_file=settings.token_file,
-            username=settings.username,
-            password_file=settings.password_file,
-        )
-        if settings.tenant:
-            self._headers["X-Scope-OrgID"] = settings.tenant
+        self._headers = settings.headers_for(context.base)
 
     async def stream(self, resume: Position | None) -> AsyncIterator[Reading]:
         async with self._fetcher() as fetcher:
