@@ -38,6 +38,19 @@ class Query:
     keep: tuple[str, ...] = ()  # labels to keep; empty keeps all
 
 
+class Keys(Protocol):
+    """Raw bytes that name series, remembered, so that known ones cost no work on labels."""
+
+    def find(self, raw: Sequence[bytes]) -> Indexes:
+        """The index of each, as fresh as if interned; -1: decode, intern and ``learn`` it; -2:
+        refused before, and there is still no room (counted)."""
+        ...
+
+    def learn(self, raw: Sequence[bytes], indexes: Sequence[int] | Indexes) -> None:
+        """``indexes`` as ``intern`` gave them just now, -1 as well."""
+        ...
+
+
 class Series(Protocol):
     """The table that turns labels into indexes (see ``series.SeriesTable``)."""
 
@@ -46,6 +59,10 @@ class Series(Protocol):
         ...
 
     def labels(self, index: int) -> Labels: ...
+
+    def keys(self, rule: str = "") -> Keys:
+        """For series that are interned under ``rule``; each source keeps its own."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

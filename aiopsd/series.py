@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import TypeVar
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
+from aiopsd.keys import REFUSED, UNKNOWN, Codes, Keys
 from aiopsd.model import Batch, Floats, Indexes, Labels
+from aiopsd.names import cut, joined, labels_of, name_of, pair_of, unpacked
 
 SPARED = 20  # expiries; the daemon has one with each checkpoint
-_Key = tuple[str, tuple[tuple[str, str], ...]]
+_VERSION = 2  # of what is saved
+_AT_ONCE = 16_384  # keys in one part, so that a part without a new series stays as it was
+_LOW = 0xFFFF_FFFF
+T = TypeVar("T", bound=np.generic)
 
 
 class SeriesTable:
@@ -23,15 +32,23 @@ class SeriesTable:
         self.limit = limit
         self.refused = 0  # series that found the table full
         self.late = 0  # samples that were not newer than what the table already has
+        self._refused_of: Counter[tuple[str, str]] = Counter()  # by (source, rule)
         self._lock = threading.RLock()
         self._expiries = 0
-        self._index: dict[_Key, int] = {}
-        self._keys: list[_Key | None] = []
+        self._rooms = 0  # how often indexes were freed
+        self._begin(64)
+
+    def _begin(self, capacity: int) -> None:
+        self._index: dict[bytes, int] = {}
+        self._keys: list[bytes] = []  # by index; empty where it is free
         self._free: list[int] = []
-        self._by_rule: dict[str, dict[int, None]] = {}
-        self._time: Floats = np.full(64, -np.inf)
-        self._value: Floats = np.full(64, np.nan)
-        self._touched: Indexes = np.zeros(64, np.int32)  # the expiry after which it was in use
+        self._owners: dict[tuple[str, str], int] = {}  # (source, rule) -> number
+        self._time: Floats = np.full(capacity, -np.inf)
+        self._value: Floats = np.full(capacity, np.nan)
+        self._touched: Indexes = np.zeros(capacity, np.int32)  # the expiry after which it was used
+        self._owner: Indexes = np.full(capacity, -1, np.int32)  # -1: the index is free
+        self._generation: Indexes = np.zeros(capacity, np.int32)  # grows when an index is freed
+        self._place: Indexes = np.zeros(capacity, np.int32)  # scratch of record()
 
     def __len__(self) -> int:
         return len(self._index)
@@ -40,20 +57,35 @@ class SeriesTable:
     def capacity(self) -> int:
         return len(self._keys)
 
-    def intern(self, rule: str, labels: Labels) -> int:
+    def seen_by(self, source: str) -> SourceSeries:
+        """The same table; what is interned through this counts as that source's."""
+        return SourceSeries(self, source)
+
+    def keys(self, rule: str = "", source: str = "") -> Keys:
+        """Raw label bytes of one source, for series interned under ``rule``."""
+        return Keys(self, rule, source)
+
+    # --- names --------------------------------------------------------------------------
+
+    def intern(self, rule: str, labels: Labels, source: str = "") -> int:
         """Index of this series, new or known; -1 when the table is full."""
-        key = (rule, tuple(sorted(labels.items())))
+        key = name_of(rule, labels)
         with self._lock:
             found = self._index.get(key)
             if found is not None:
                 self._touched[found] = self._expiries
                 return found
             if len(self._index) >= self.limit:
-                self.refused += 1
-                return -1
-            return self._add(key)
+                self.refuse(1, rule, source)
+                return UNKNOWN
+            return self._add(key, rule, source)
 
-    def _add(self, key: _Key) -> int:
+    def refuse(self, series: int, rule: str, source: str = "") -> None:
+        """Counts series that find no room."""
+        self.refused += series
+        self._refused_of[source, rule] += series
+
+    def _add(self, key: bytes, rule: str, source: str) -> int:
         if self._free:
             index = self._free.pop()
             self._keys[index] = key
@@ -61,26 +93,91 @@ class SeriesTable:
             index = len(self._keys)
             self._keys.append(key)
             if index >= len(self._time):
-                more = len(self._time)
-                self._time = np.concatenate((self._time, np.full(more, -np.inf)))
-                self._value = np.concatenate((self._value, np.full(more, np.nan)))
-                self._touched = np.concatenate((self._touched, np.zeros(more, np.int32)))
+                self._grow(2 * index)
         self._index[key] = index
+        self._owner[index] = self._owners.setdefault((source, rule), len(self._owners))
         self._touched[index] = self._expiries
-        self._by_rule.setdefault(key[0], {})[index] = None
         self._time[index], self._value[index] = -np.inf, np.nan
         return index
 
+    def _grow(self, capacity: int) -> None:
+        self._time = _longer(self._time, capacity, -np.inf)
+        self._value = _longer(self._value, capacity, np.nan)
+        self._touched = _longer(self._touched, capacity, 0)
+        self._owner = _longer(self._owner, capacity, -1)
+        self._generation = _longer(self._generation, capacity, int(self._generation.max()))
+        self._place = _longer(self._place, capacity, 0)
+
     def labels(self, index: int) -> Labels:
         key = self._keys[index]
-        if key is None:
+        if not key:
             raise KeyError(index)
-        return dict(key[1])
+        return labels_of(key)
 
     def of(self, rule: str) -> list[int]:
-        """Indexes of this rule's series, in order of arrival."""
+        """Indexes of this rule's series."""
         with self._lock:
-            return list(self._by_rule.get(rule, {}))
+            found: list[int] = self._of(rule).tolist()
+            return found
+
+    def _of(self, rule: str) -> NDArray[np.intp]:
+        owner = self._owner[: len(self._keys)]
+        numbers = [number for (_, name), number in self._owners.items() if name == rule]
+        if len(numbers) == 1:
+            return np.flatnonzero(owner == numbers[0])
+        return np.flatnonzero(np.isin(owner, numbers))
+
+    def crowd(self) -> str:
+        """Who has most of the table, and who was refused most."""
+        with self._lock:
+            counts = np.bincount(self._owner[self._owner >= 0], minlength=len(self._owners) or 1)
+            most = int(counts.argmax())
+            names = [name for name, number in self._owners.items() if number == most]
+            words = [f"{counts[most]} of {_named(*name)}" for name in names]
+            words += [
+                f"refused most: {times} of {_named(*name)}"
+                for name, times in self._refused_of.most_common(1)
+            ]
+            return ", ".join(words)
+
+    # --- codes: an index that can be kept -----------------------------------------------
+
+    def codes(self, indexes: Sequence[int] | Indexes) -> Codes:
+        """What finds these series again later (see ``held``), or that they were refused."""
+        with self._lock:
+            at = np.asarray(indexes, np.int64)
+            known: Codes = (self._generation[at].astype(np.int64) << 32) | at
+            return np.where(at >= 0, known, REFUSED - self._rooms)
+
+    def held(self, codes: Codes, rule: str = "", source: str = "") -> Indexes:
+        """The index of each; UNKNOWN where it means another series by now; REFUSED where there
+        is still no room. Spares what it finds from expiry, as ``intern`` does."""
+        with self._lock:
+            at = codes & _LOW
+            at[codes < 0] = 0
+            known = (codes >= 0) & (self._generation[at] == codes >> 32)
+            self._touched[at[known]] = self._expiries
+            found = np.where(known, at, UNKNOWN).astype(np.int32)
+            if len(self._index) >= self.limit:
+                full = codes == REFUSED - self._rooms
+                if full.any():
+                    self.refuse(int(full.sum()), rule, source)
+                found[full] = REFUSED
+            return found
+
+    def lives(self, codes: Codes) -> NDArray[np.bool_]:
+        """Whether each still means its series; changes nothing."""
+        with self._lock:
+            at = np.where(codes >= 0, codes & _LOW, 0)
+            living: NDArray[np.bool_] = (codes >= 0) & (self._generation[at] == codes >> 32)
+            return living
+
+    def touch(self, indexes: Indexes) -> None:
+        """Spares these series from expiry for a while: their samples are on their way."""
+        with self._lock:
+            self._touched[indexes[indexes >= 0]] = self._expiries
+
+    # --- values -------------------------------------------------------------------------
 
     def record(self, batch: Batch) -> Batch:
         """Notes the newest values; returns the batch without samples that are not newer.
@@ -88,35 +185,32 @@ class SeriesTable:
         A clock that went back, a duplicate and a late sample are all the same thing here.
         """
         with self._lock:
-            return self._record(batch)
-
-    def _record(self, batch: Batch) -> Batch:
-        fresh = (batch.series >= 0) & (batch.time_s > self._time[batch.series])
-        if fresh.any():  # a series twice in one batch: the first wins
-            first = np.zeros(len(fresh), bool)
-            first[np.unique(batch.series, return_index=True)[1]] = True
-            fresh &= first
-        self.late += int(len(fresh) - fresh.sum())
-        if not fresh.all():
-            batch = Batch(
-                batch.rule, batch.time_s, batch.series[fresh], batch.values[fresh], batch.history
-            )
-        self._touched[batch.series] = self._expiries
-        self._time[batch.series] = batch.time_s
-        self._value[batch.series] = batch.values
-        return batch
+            series = batch.series
+            fresh = (series >= 0) & (batch.time_s > self._time[series])
+            order = np.arange(len(series), dtype=np.int32)
+            self._place[series[::-1]] = order[::-1]  # the last one written is the first
+            fresh &= self._place[series] == order  # a series twice in one batch: the first wins
+            self.late += int(len(fresh) - fresh.sum())
+            if not fresh.all():
+                series, values = series[fresh], batch.values[fresh]
+                batch = Batch(batch.rule, batch.time_s, series, values, batch.history)
+            self._touched[series] = self._expiries
+            self._time[series] = batch.time_s
+            self._value[series] = batch.values
+            return batch
 
     def latest(self, rule: str, where: Labels, since_s: float) -> list[tuple[Labels, float]]:
         """Newest finite values of this rule's series that match, not older than ``since_s``."""
-        found = []
+        pairs = [b"\xff" + pair_of(name, value) for name, value in where.items()]
         with self._lock:
-            for index in self.of(rule):
-                if self._time[index] < since_s or not np.isfinite(self._value[index]):
-                    continue
-                labels = self.labels(index)
-                if all(labels.get(name) == value for name, value in where.items()):
-                    found.append((labels, float(self._value[index])))
-        return found
+            at = self._of(rule)
+            at = at[(self._time[at] >= since_s) & np.isfinite(self._value[at])]
+            keys = [(self._keys[index], index) for index in at.tolist()]
+            return [
+                (labels_of(key), float(self._value[index]))
+                for key, index in keys
+                if all(pair in key for pair in pairs)
+            ]
 
     def expire(self, before_s: float) -> Indexes:
         """Frees series not seen since ``before_s``; who keeps rows by index must forget them.
@@ -127,41 +221,84 @@ class SeriesTable:
         with self._lock:
             self._expiries += 1
             n = len(self._keys)
-            old = self._time[:n] < before_s
+            old = (self._owner[:n] >= 0) & (self._time[:n] < before_s)
             old &= self._touched[:n] < self._expiries - SPARED
-            gone = [i for i in np.flatnonzero(old).tolist() if self._keys[i] is not None]
-            for index in gone:
-                key = self._keys[index]
-                assert key is not None  # noqa: S101 - seen just now
-                del self._index[key], self._by_rule[key[0]][index]
-                self._keys[index] = None
-                self._free.append(index)
-        return np.array(gone, np.int32)
+            gone = np.flatnonzero(old)
+            for index in gone.tolist():
+                del self._index[self._keys[index]]
+                self._keys[index] = b""
+            self._free += gone.tolist()
+            self._free.sort(reverse=True)  # lowest first: few parts of what is saved change
+            self._generation[gone] += 1
+            self._owner[gone] = -1
+            self._rooms += len(gone) > 0
+            return gone.astype(np.int32)
 
     def rewind(self, now_s: float) -> None:
         """The clock was ahead when these samples came: none of them is newer than now."""
         with self._lock:
             np.minimum(self._time, now_s, out=self._time)
 
-    def save(self) -> bytes:
-        with self._lock:
-            n = len(self._keys)
-            parts = self._keys, self._time[:n].tobytes(), self._value[:n].tobytes()
-            return msgspec.msgpack.encode(parts)
+    # --- keeping ------------------------------------------------------------------------
 
-    def load(self, saved: bytes) -> None:
-        shape = tuple[list[_Key | None], bytes, bytes]
-        keys, times, values = msgspec.msgpack.decode(saved, type=shape)
-        self.__init__(self.limit)  # type: ignore[misc]
-        size = max(64, len(keys))
-        self._time, self._value = np.full(size, -np.inf), np.full(size, np.nan)
-        self._touched = np.zeros(size, np.int32)
-        self._keys = keys
-        for index, key in enumerate(keys):
-            if key is None:
-                self._free.append(index)
-            else:
-                self._index[key] = index
-                self._by_rule.setdefault(key[0], {})[index] = None
-        self._time[: len(keys)] = np.frombuffer(times)
-        self._value[: len(keys)] = np.frombuffer(values)
+    def save(self) -> dict[str, bytes]:
+        """Many parts: of a part in which no series came or went, all bytes stay the same."""
+        with self._lock:
+            keys, n = self._keys.copy(), len(self._keys)
+            columns = [one[:n].tobytes() for one in (self._time, self._value, self._owner)]
+            owners = list(self._owners)
+        parts = {
+            f"keys/{at // _AT_ONCE}": joined(keys[at : at + _AT_ONCE])
+            for at in range(0, n, _AT_ONCE)
+        }
+        return parts | {"columns": msgspec.msgpack.encode((_VERSION, n, owners, columns))}
+
+    def load(self, parts: Mapping[str, bytes]) -> None:
+        """Raises ValueError or KeyError on garbage, and stays as it was. No code that was given
+        out before finds anything after it."""
+        shape = tuple[int, int, list[tuple[str, str]], tuple[bytes, bytes, bytes]]
+        version, n, owners, columns = unpacked(parts["columns"], shape)
+        if version != _VERSION:
+            raise ValueError(f"the saved series are of version {version}, not {_VERSION}")
+        keys = [key for at in range(0, n, _AT_ONCE) for key in cut(parts[f"keys/{at // _AT_ONCE}"])]
+        time, value = (np.frombuffer(one) for one in columns[:2])
+        owner = np.frombuffer(columns[2], np.int32)
+        if not len(keys) == len(time) == len(value) == len(owner):
+            raise ValueError("the saved series contradict themselves")
+        with self._lock:
+            generation = int(self._generation.max()) + 1
+            self._begin(max(64, n))
+            self._generation += generation
+            self._touched[:] = self._expiries
+            self._keys, self._index = keys, dict(zip(keys, range(n), strict=True))
+            self._index.pop(b"", None)
+            self._free = np.flatnonzero(owner < 0)[::-1].tolist()
+            self._owners = {name: number for number, name in enumerate(owners)}
+            self._time[:n], self._value[:n], self._owner[:n] = time, value, owner
+
+
+class SourceSeries:
+    """The table as one source sees it."""
+
+    def __init__(self, table: SeriesTable, source: str) -> None:
+        self._table = table
+        self._source = source
+
+    def intern(self, rule: str, labels: Labels) -> int:
+        return self._table.intern(rule, labels, self._source)
+
+    def labels(self, index: int) -> Labels:
+        return self._table.labels(index)
+
+    def keys(self, rule: str = "") -> Keys:
+        return self._table.keys(rule, self._source)
+
+
+def _named(source: str, rule: str) -> str:
+    """Such as ``source=fleet``, or ``rule=errors`` for what transforms make."""
+    return " ".join(f"{k}={v}" for k, v in (("source", source), ("rule", rule)) if v) or "nobody"
+
+
+def _longer(column: NDArray[T], capacity: int, fill: float) -> NDArray[T]:
+    more = np.full(capacity - len(column), fill, column.dtype)
+    return np.concatenate((column, more))
