@@ -1,4 +1,7 @@
-"""Questions to the Prometheus query API, and its answers as labels and numbers.
+"""Questions to the Prometheus query API, and its answers as names and numbers.
+
+A name is the JSON of a series' labels as it stands in the answer: whoever has met it before need
+not decode it again.
 
 Source: https://prometheus.io/docs/prometheus/latest/querying/api/. Thanos, Mimir and
 VictoriaMetrics answer alike.
@@ -8,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -44,24 +47,32 @@ _MEANT = {
 
 @dataclass(frozen=True, slots=True)
 class Vector:
-    """One value a series: ``values[i]`` belongs to ``labels[i]``."""
+    """One value a series: ``values[i]`` belongs to ``names[i]``."""
 
-    labels: list[Labels]
+    names: list[bytes]
     values: Floats
     warnings: tuple[str, ...] = ()
     histograms: int = 0  # native histograms, which are no numbers: left out
 
+    @property
+    def labels(self) -> list[Labels]:
+        return labels_of(self.names)
+
 
 @dataclass(frozen=True, slots=True)
 class Matrix:
-    """Points of all series in one row, by series: ``[n]`` each; ``series`` indexes ``labels``."""
+    """Points of all series in one row, by series: ``[n]`` each; ``series`` indexes ``names``."""
 
-    labels: list[Labels]
+    names: list[bytes]
     series: Indexes
     times_s: Floats
     values: Floats
     warnings: tuple[str, ...] = ()
     histograms: int = 0
+
+    @property
+    def labels(self) -> list[Labels]:
+        return labels_of(self.names)
 
 
 class PrometheusApi:
@@ -123,13 +134,13 @@ class _Envelope(msgspec.Struct):
         return (*self.warnings, "the answer is partial") if self.isPartial else self.warnings
 
 
-class _Sample(msgspec.Struct):
-    metric: Labels
+class _Sample(msgspec.Struct, gc=False):
+    metric: msgspec.Raw
     value: tuple[float, str] | None = None  # a native histogram has `histogram` instead
 
 
 class _Row(msgspec.Struct):
-    metric: Labels
+    metric: msgspec.Raw
     values: list[tuple[float, str]] = []
     histograms: list[msgspec.Raw] = []
 
@@ -153,18 +164,29 @@ async def _beside(decode: Callable[[bytes], T], body: bytes) -> T:
     return await asyncio.to_thread(decode, body)
 
 
+def labels_of(names: Sequence[bytes]) -> list[Labels]:
+    """Without ``__name__``: a rule names its series itself; what is measured is its affair.
+
+    Raises Unreachable where a name holds no labels.
+    """
+    found = _decoded(b"[" + b",".join(names) + b"]", list[Labels])
+    for labels in found:
+        labels.pop("__name__", None)
+    return found
+
+
 def _vector(body: bytes) -> Vector:
     envelope = _opened(body)
     kind, result = envelope.data.resultType, envelope.data.result
     if kind == "scalar":
         _, text = _decoded(result, tuple[float, str])
-        return Vector([{}], _numbers([text]), envelope.cautions)
+        return Vector([b"{}"], _numbers([text]), envelope.cautions)
     if kind != "vector":
         raise Refused(f"answers a {kind or 'nothing'}, not a vector{_MEANT.get(kind, '')}")
     samples = _decoded(result, list[_Sample])
     plain = [(sample.metric, sample.value[1]) for sample in samples if sample.value]
     return Vector(
-        [_unnamed(metric) for metric, _ in plain],
+        [bytes(metric) for metric, _ in plain],
         _numbers([text for _, text in plain]),
         envelope.cautions,
         len(samples) - len(plain),
@@ -178,7 +200,7 @@ def _matrix(body: bytes) -> Matrix:
     rows = _decoded(envelope.data.result, list[_Row])
     points = [point for row in rows for point in row.values]
     return Matrix(
-        [_unnamed(row.metric) for row in rows],
+        [bytes(row.metric) for row in rows],
         np.repeat(np.arange(len(rows), dtype=np.int32), [len(row.values) for row in rows]),
         np.array([time_s for time_s, _ in points], np.float64),
         _numbers([text for _, text in points]),
@@ -203,12 +225,6 @@ def _decoded(body: bytes | msgspec.Raw, shape: type[T]) -> T:
 
 def _numbers(texts: list[str]) -> Floats:
     try:
-        return np.array([float(text) for text in texts], np.float64)
+        return np.array(list(map(float, texts)), np.float64)
     except ValueError as error:
         raise Unreachable(f"a value of its answer is no number: {error}") from None
-
-
-def _unnamed(metric: Labels) -> Labels:
-    """A rule names its series itself; what is measured is the rule's affair."""
-    metric.pop("__name__", None)
-    return metric

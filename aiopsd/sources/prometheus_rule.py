@@ -11,10 +11,12 @@ import numpy as np
 
 from aiopsd.contracts import Query, SourceContext
 from aiopsd.errors import Refused, Unreachable
-from aiopsd.model import Batch, Floats, Indexes, Labels
+from aiopsd.keys import UNKNOWN
+from aiopsd.model import Batch, Floats, Indexes
 from aiopsd.sources.fetch import pauses
 from aiopsd.sources.merging import Put
 from aiopsd.sources.prometheus_api import Matrix, PrometheusApi, Vector
+from aiopsd.sources.prometheus_names import Names
 from aiopsd.telemetry import log
 
 MAX_POINTS = 10_000  # of a series in one answer; Prometheus itself refuses 11,000
@@ -25,6 +27,7 @@ SLOWEST_SECS = 300.0
 ATTEMPTS = 3  # for one tick; then it is skipped, and counted
 QUERIES_AT_ONCE = 4
 WATCH_SECS = 15.0
+BESIDE_LOOP = 1000  # names; more are looked up in a thread
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +132,7 @@ class Follower:
         self._query = query
         self._pace = pace
         self._grid = Grid.of(query.rule, pace.every_secs)
+        self._names = Names(context.table, query)
         self._points = MAX_POINTS  # what one answer may hold; less once it was too much
         self._failures = 0
         self._said: set[str] = set()
@@ -231,7 +235,7 @@ class Follower:
     async def _instant(self, time_ms: int) -> Batch:
         vector = await self._server.api.instant(self._query.promql, time_ms / 1000)
         self._heed(vector)
-        series = self._interned(vector.labels)
+        series = await self._indexed(vector.names)
         return self._batch(time_ms, series[series >= 0], vector.values[series >= 0])
 
     async def _range(self, first_ms: int, last_ms: int) -> list[Batch]:
@@ -241,7 +245,7 @@ class Follower:
             self._query.promql, first_ms / 1000, last_ms / 1000, every_ms / 1000
         )
         self._heed(matrix)
-        series = self._interned(matrix.labels)[matrix.series]
+        series = (await self._indexed(matrix.names))[matrix.series]
         tick = np.rint((matrix.times_s * 1000 - first_ms) / every_ms).astype(np.int64)
         order = np.argsort(tick, kind="stable")
         order = order[(series[order] >= 0) & (tick[order] >= 0) & (tick[order] < points)]
@@ -270,21 +274,20 @@ class Follower:
             for part, upto_s in zip(parts or [()], upto, strict=True)
         ]
 
-    def _interned(self, labels: list[Labels]) -> Indexes:
+    async def _indexed(self, names: list[bytes]) -> Indexes:
         """The index of each, -1 where the table is full or the labels came before."""
-        keep = self._query.keep
-        if keep:
-            labels = [{name: one[name] for name in keep if name in one} for one in labels]
-        intern = self._context.table.intern
-        indexes = np.array([intern(self._query.rule, one) for one in labels], np.int32)
-        again = np.ones(len(indexes), bool)
-        again[np.unique(indexes, return_index=True)[1]] = False
-        again &= indexes >= 0
-        if again.any():
+        many = len(names) > BESIDE_LOOP
+        find = self._names.find
+        found = await asyncio.to_thread(find, names) if many else find(names)
+        inside = np.sort(found[found >= 0])
+        if (inside[1:] == inside[:-1]).any():
+            again = np.ones(len(found), bool)
+            again[np.unique(found, return_index=True)[1]] = False
+            again &= found >= 0
             self._context.count("duplicate_series", int(again.sum()))
             self._say_once("duplicates", f"{again.sum()} series share their labels with another")
-            indexes[again] = -1
-        return indexes
+            found[again] = UNKNOWN
+        return found
 
     def _heed(self, answer: Vector | Matrix) -> None:
         if answer.warnings:

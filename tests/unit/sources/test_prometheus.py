@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
@@ -16,7 +17,7 @@ from hypothesis import strategies as st
 
 from aiopsd.contracts import Query
 from aiopsd.errors import ConfigError, Refused, Unreachable
-from aiopsd.model import Batch, Position
+from aiopsd.model import Batch, Labels, Position
 from aiopsd.series import SeriesTable
 from aiopsd.settings import Duration, SecretFile
 from aiopsd.sources.prometheus import PrometheusSettings, PrometheusSource
@@ -137,6 +138,49 @@ async def test_kept_labels_and_those_that_fall_together(
     assert witness.named(batch) == [({"host": "a"}, 1), ({"host": "b"}, 1)]
     assert witness.counts["duplicate_series"] >= 4
     assert caplog.text.count("2 series share their labels") == 1
+
+
+class Counting(SeriesTable):
+    """How many series were asked for by their labels."""
+
+    asked = 0
+
+    def intern(self, rule: str, labels: Labels, source: str = "") -> int:
+        self.asked += 1
+        return super().intern(rule, labels, source)
+
+
+async def test_known_series_cost_no_work_on_labels(server: ReplayPrometheus) -> None:
+    """Not at the next tick, not in what is read again, and not where there is no room."""
+    hosts = ["a", "b", "c"]
+    server.answer_from(lambda _query, at: [({"host": name}, at) for name in hosts])
+    witness = Witness(queries=[UP], table=Counting(limit=4), history_secs=2)
+    table = witness.table
+    assert isinstance(table, Counting)
+    async with read(build(server, witness)) as readings:
+        await readings.until(lambda: len(readings.all) >= 3)
+        assert table.asked == 3
+        hosts += ["d", "e"]
+        await readings.until(lambda: table.refused >= 3)
+    assert table.asked == 5
+    assert {len(batch.series) for batch in readings.batches()} == {3, 4}
+    assert is_whole(readings.batches())
+
+
+async def test_a_series_that_expired_is_looked_up_anew(server: ReplayPrometheus) -> None:
+    hosts = ["a", "b"]
+    server.answer_from(lambda _query, at: [({"host": name}, at) for name in hosts])
+    witness = Witness(queries=[UP])
+    async with read(build(server, witness)) as readings:
+        await readings.until(lambda: len(readings.all) >= 2)
+        hosts[:] = ["b"]
+        await readings.until(lambda: len(readings.batches()[-1].series) == 1)
+        while len(witness.table) == 2:
+            witness.table.expire(math.inf)
+        witness.table.intern("up", {"host": "c"})
+        hosts[:] = ["a", "b"]
+        await readings.until(lambda: len(readings.batches()[-1].series) == 2)
+    assert [labels["host"] for labels, _ in witness.named(readings.batches()[-1])] == ["a", "b"]
 
 
 async def test_series_that_the_table_cannot_take_are_left_out(server: ReplayPrometheus) -> None:

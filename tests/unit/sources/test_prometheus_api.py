@@ -137,6 +137,17 @@ async def test_matrix_with_gaps(server: ReplayPrometheus, api: PrometheusApi) ->
         assert matrix.values[mine].tolist() == [float(text) for _, text in row["values"]]
 
 
+@pytest.mark.parametrize("metric", ["[]", '{"a":1}', "7"])
+async def test_labels_that_are_none_are_the_servers_trouble(
+    server: ReplayPrometheus, api: PrometheusApi, metric: str
+) -> None:
+    body = value("1").replace('"metric":{}', f'"metric":{metric}')
+    server.fail_next(200, body, JSON)
+    vector = await api.instant("up", AT_S)
+    with pytest.raises(Unreachable, match="not what the query API promises"):
+        _ = vector.labels
+
+
 Misbehaviour = Callable[[ReplayPrometheus], object]
 JSON = {"Content-Type": "application/json"}
 DEEP = '{"status":"success","data":{},"x":' + "[" * 10_000 + "]" * 10_000 + "}"
