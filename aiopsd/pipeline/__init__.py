@@ -192,7 +192,7 @@ class Pipeline:
         parts = await asyncio.to_thread(self.detection.save)
         await self.store.save_checkpoint(parts)
         if not len(self.readings):  # those hold indexes that must not mean another series by then
-            self._forget_series(now_s)
+            await asyncio.to_thread(self._forget_series, now_s)
         self.state.forget(now_s - REMEMBER_SECS)
         forgotten = await self.store.prune(now_s - self.keep_secs)
         if forgotten:
@@ -205,7 +205,7 @@ class Pipeline:
         if self._crowded and not before:
             log.warning(
                 "the series table is full series=%d: new ones wait until others are gone for an "
-                "hour; see limits.series", len(table),
+                "hour; see limits.series (%s)", len(table), table.crowd(),
             )  # fmt: skip
         self.detection.expire(now_s - (CROWDED_SECS if self._crowded else FORGET_SERIES_SECS))
 

@@ -10,17 +10,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import msgspec
-import numpy as np
 
 from aiopsd.contracts import Lesson, Teachable
 from aiopsd.correlation.changes import VersionWatch
 from aiopsd.detectors.watch import Watch
 from aiopsd.logs import Miner
 from aiopsd.model import Anomaly, Batch, Change, Indexes, Item, Labels, LogBatch, Position
+from aiopsd.pipeline.edges import Edges
 from aiopsd.series import SeriesTable
 from aiopsd.transforms import Transforms
-
-RELEARN_SECS = 600.0  # how often known series speak of their edges again, so that they live
 
 
 @dataclass
@@ -29,7 +27,7 @@ class Findings:
 
     anomalies: list[Anomaly] = field(default_factory=list)
     changes: list[Change] = field(default_factory=list)
-    labels: list[Labels] = field(default_factory=list)  # of series newly seen
+    labels: list[Labels] = field(default_factory=list)  # of edges: what names both ends of a call
 
     def __bool__(self) -> bool:
         return bool(self.anomalies or self.changes or self.labels)
@@ -55,8 +53,7 @@ class Detection:
         self.taught: dict[str, str] = {}  # rule -> the PromQL whose long history was fitted
         self.samples = 0
         self._lock = threading.Lock()
-        self._shown = np.zeros(0, bool)  # series whose labels were handed on
-        self._shown_since_s = 0.0
+        self._edges = Edges(table.labels)
 
     def observe(self, source: str, items: Sequence[Item], position: Position) -> Findings:
         with self._lock:
@@ -84,7 +81,7 @@ class Detection:
         self.samples += len(batch.series)
         for derived in self.transforms.feed(batch):
             self._rule(derived, found)
-        self._show(batch, found)
+        found.labels += self._edges.observe(batch)
 
     def _rule(self, batch: Batch, found: Findings) -> None:
         """Empty ticks go on as well: what is absent shows by them."""
@@ -96,18 +93,7 @@ class Detection:
         if version is not None:
             live = [self.table.labels(int(i)) for i in batch.series]
             found.changes += version.observe(batch.time_s, live, history=batch.history)
-        self._show(batch, found)
-
-    def _show(self, batch: Batch, found: Findings) -> None:
-        if len(self._shown) < self.table.capacity:
-            more = np.zeros(2 * self.table.capacity - len(self._shown), bool)
-            self._shown = np.concatenate((self._shown, more))
-        if batch.time_s > self._shown_since_s + RELEARN_SECS:
-            self._shown[:] = False
-            self._shown_since_s = batch.time_s
-        new = batch.series[~self._shown[batch.series]]
-        self._shown[new] = True
-        found.labels += [self.table.labels(int(i)) for i in new]
+        found.labels += self._edges.observe(batch)
 
     def adopt(self, anomalies: Iterable[Anomaly]) -> list[Anomaly]:
         """Open anomalies of the journal; the ones that no rule of today can end are returned."""
@@ -132,8 +118,8 @@ class Detection:
             self.taught[rule] = promql
 
     def latest(self, rule: str, where: Labels, since_s: float) -> list[tuple[Labels, float]]:
-        with self._lock:
-            return self.table.latest(rule, where, since_s)
+        """Asked on the loop, which must not wait for a tick or a checkpoint."""
+        return self.table.latest(rule, where, since_s)
 
     def expire(self, before_s: float) -> Indexes:
         """Forgets series that nobody has seen for long."""
@@ -142,7 +128,7 @@ class Detection:
             for watch in self.watches.values():
                 watch.forget(gone)
             self.transforms.forget(gone)
-            self._shown[gone[gone < len(self._shown)]] = False
+            self._edges.forget(gone)
             return gone
 
     def save(self) -> dict[str, bytes]:

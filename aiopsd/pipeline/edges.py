@@ -1,0 +1,75 @@
+"""Which series speak of a call between services: found out once, said again while they live."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aiopsd.correlation.topology import BOTH_ENDS
+from aiopsd.model import Batch, Indexes, Labels
+
+AGAIN_SECS = 600.0  # how often a live edge is said again
+SPARE_EDGES = 1000
+_UNSEEN, _NONE = -2, -1
+_Ends = tuple[tuple[str, str], ...]
+
+
+class Edges:
+    """Looks at the labels of a series when it is new; a known one costs one number."""
+
+    def __init__(self, labels: Callable[[int], Labels]) -> None:
+        self._labels = labels
+        self._begin()
+
+    def _begin(self) -> None:
+        self._edge: Indexes = np.full(0, _UNSEEN, np.int32)  # by series
+        self._numbers: dict[_Ends, int] = {}
+        self._said: NDArray[np.bool_] = np.zeros(16, bool)  # by number
+        self._since_s = -np.inf
+
+    def observe(self, batch: Batch) -> list[Labels]:
+        """Labels that name both ends, one a distinct edge that was not said lately."""
+        if not len(batch.series):
+            return []
+        if not 0 <= batch.time_s - self._since_s < AGAIN_SECS:
+            self._again(batch.time_s)
+        self._admit(batch.series)
+        edges = self._edge[batch.series]
+        edges = edges[edges >= 0]
+        fresh = np.unique(edges[~self._said[edges]])
+        if not len(fresh):
+            return []
+        self._said[fresh] = True
+        ends = list(self._numbers)
+        return [dict(ends[number]) for number in fresh.tolist()]
+
+    def _again(self, now_s: float) -> None:
+        """Edges that come and go have no end of names: then all is looked at anew."""
+        if len(self._numbers) > 2 * int(self._said.sum()) + SPARE_EDGES:
+            self._begin()
+        self._said[:] = False
+        self._since_s = now_s
+
+    def _admit(self, series: Indexes) -> None:
+        most = int(series.max())
+        if most >= len(self._edge):
+            more = max(most + 1, 2 * len(self._edge)) - len(self._edge)
+            self._edge = np.concatenate((self._edge, np.full(more, _UNSEEN, np.int32)))
+        new = series[self._edge[series] == _UNSEEN]
+        for index in new.tolist():
+            self._edge[index] = self._number(self._labels(index))
+        if len(self._numbers) > len(self._said):
+            self._said = np.concatenate((self._said, np.zeros(len(self._numbers), bool)))
+
+    def _number(self, labels: Labels) -> int:
+        pairs = [pair for pair in BOTH_ENDS if all(labels.get(end) for end in pair)]
+        if not pairs:
+            return _NONE
+        ends = tuple((end, labels[end]) for pair in pairs for end in pair)
+        return self._numbers.setdefault(ends, len(self._numbers))
+
+    def forget(self, series: Indexes) -> None:
+        """These indexes now mean other series."""
+        self._edge[series[series < len(self._edge)]] = _UNSEEN
