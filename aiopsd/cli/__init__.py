@@ -20,6 +20,7 @@ COMMANDS = {
     "init": "write a configuration that works, from what your Prometheus has",
     "check": "name every wrong entry in configuration, rules and playbooks",
     "run": "the daemon",
+    "detect": "judge a CSV file by the daemon's engine",
     "status": "what is going on now",
     "incident": "list incidents, or show one with its story",
     "halt": "the kill switch: no action runs from now on",

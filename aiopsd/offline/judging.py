@@ -1,14 +1,13 @@
 """A table of numbers through the daemon's engine: one judgement a row.
 
-Several columns are one thing with several sides, such as the metrics of a server: its strangeness
-is that of the strangest quarter of its columns, for one column alone is often noise.
+Several columns are one thing with several sides, such as the metrics of a server.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, fields
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,11 +16,7 @@ from aiopsd.detectors.band import BandSettings
 from aiopsd.model import Batch, Floats
 
 PORTION: Final = 4096  # rows between two words about progress
-QUARTER: Final = 4
-REARM_SECS: Final = 43_200.0
-STRONGER: Final = 3.0  # times the strength of what was said last is news
-TIRED, REST_SECS = 0.2, 14 * 86_400.0
-CERTAIN_ODDS: Final = 5.0
+UNSORTED: Final = 0.05  # share of backward steps from which on a file has another order than time
 
 Flags = NDArray[np.bool_]
 
@@ -42,44 +37,72 @@ class Judgement:
 def judge(
     times_s: Floats, values: Floats, told: Callable[[int], None] = lambda _rows: None
 ) -> Judgement:
-    """``times_s`` ``[rows]`` in the order to be judged, ``values`` ``[rows, columns]``."""
-    rows, columns = values.shape
-    band = BandSettings().build(lambda _: {})
-    series = np.arange(columns, dtype=np.int32)
-    score, certain = np.zeros((rows, columns)), np.zeros((rows, columns), bool)
-    seen = np.full((3, rows), np.nan)
-    for row in range(rows):
-        scores = band.observe(Batch("", float(times_s[row]), series, values[row]))
-        score[row], certain[row] = scores.score, scores.certain
-        seen[:, row] = scores.expected[0], scores.low[0], scores.high[0]
-        if row % PORTION == 0:
-            told(row)
-    told(rows)
-    odds = _entity(score / np.maximum(1 - score, 1e-9))
-    alert = _news(times_s, odds)
-    sure = (alert >= 1) & certain.any(axis=1)
-    return Judgement(odds / (1 + odds), alert >= 1, sure, alert / (1 + alert), *seen)
+    """``times_s`` ``[rows]``, NaN where unknown; ``values`` ``[rows, columns]``, NaN where missing.
+
+    Answers in the order of the rows, whatever the order in which they were judged.
+    """
+    times_s = _filled(times_s)
+    order = in_order(times_s)
+    engine = _Engine()
+    parts = []
+    for first in range(0, len(order), PORTION):
+        rows = order[first : first + PORTION]
+        parts.append(engine.judge(times_s[rows], values[rows]))
+        told(min(first + PORTION, len(order)))
+    back = np.argsort(order)
+    return Judgement(
+        **{
+            one.name: np.concatenate([getattr(part, one.name) for part in parts])[back]
+            for one in fields(Judgement)
+        }
+    )
 
 
-def _entity(odds: Floats) -> Floats:
-    """Mean of the strangest quarter of the columns."""
-    most = -(-odds.shape[1] // QUARTER)
-    return np.asarray(np.sort(odds, axis=1)[:, -most:].mean(axis=1))
+def in_order(times_s: Floats) -> NDArray[np.intp]:
+    """Rows in the order to be judged: as they stand, unless the file is not in order of time.
+
+    A few steps back, as when summer time ends, are left: who wrote them wrote later. Where newest
+    comes first, rows of one moment are turned round as well.
+    """
+    steps = np.diff(times_s)
+    rows = np.arange(len(times_s))
+    if (steps < 0).sum() <= UNSORTED * len(times_s):
+        return rows
+    if (steps < 0).sum() > (steps > 0).sum():
+        rows = rows[::-1]
+    return rows[np.argsort(times_s[rows], kind="stable")]
 
 
-def _news(times_s: Floats, odds: Floats) -> Floats:
-    """Each event once: 0 where nothing is new."""
-    news = np.zeros(len(odds))
-    said_s, seen_s, peak, tired = -np.inf, -np.inf, 0.0, 0.0
-    for row in np.flatnonzero(odds >= 0.7).tolist():
-        now = times_s[row]
-        tired *= float(np.exp(-max(now - seen_s, 0.0) / REST_SECS))
-        seen_s = now
-        strength = odds[row] / (1 + TIRED * tired)
-        new = now - said_s > REARM_SECS
-        if strength < 0.7 or not (new or strength > STRONGER * peak):
-            continue
-        news[row] = peak = strength
-        said_s = now
-        tired += 1.0 if new else 0.5
-    return news
+def _filled(times_s: Floats) -> Floats:
+    """An unknown time is that of the row before; before the first known one, that one's."""
+    known = np.isfinite(times_s)
+    if known.all():
+        return times_s
+    at = np.maximum.accumulate(np.where(known, np.arange(len(times_s)), -1))
+    return times_s[np.where(at < 0, np.argmax(known), at)]
+
+
+class _Engine:
+    """Stand-in until the engine takes stretches: tick by tick."""
+
+    def __init__(self) -> None:
+        self._band = BandSettings().build(lambda _: {})
+        self._said_s, self._peak = -np.inf, 0.0
+
+    def judge(self, times_s: Floats, values: Floats) -> Judgement:
+        series = np.arange(values.shape[1], dtype=np.int32)
+        found: list[tuple[Any, ...]] = []
+        for row, time_s in enumerate(times_s.tolist()):
+            s = self._band.observe(Batch("", time_s, series, values[row]))
+            odds = s.score / np.maximum(1 - s.score, 1e-9)
+            one = float(np.sort(odds)[-(-len(odds) // 4) * -1 :].mean())
+            new = one >= 0.7 and (time_s - self._said_s > 43200 or one > 3 * self._peak)
+            if new:
+                self._said_s, self._peak = time_s, one
+            sure = bool(s.certain.any()) and new and one >= 1
+            found.append((one / (1 + one), new and one >= 1, sure, new * one / (1 + one),
+                          s.expected[0], s.low[0], s.high[0]))  # fmt: skip
+        kinds = (float, bool, bool, float, float, float, float)
+        return Judgement(
+            *(np.array(c, k) for c, k in zip(zip(*found, strict=True), kinds, strict=True))
+        )

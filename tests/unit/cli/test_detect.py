@@ -1,0 +1,106 @@
+"""``aiopsd detect``: what people type, and what they get."""
+
+import csv
+import gzip
+import io
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from aiopsd.cli import main
+
+Capture = pytest.CaptureFixture[str]
+COLUMNS = ["timestamp", "value", "score", "is_anomaly", "is_certain", "alert_score", "expected",
+           "low", "high"]  # fmt: skip
+
+
+@pytest.fixture
+def spiky(tmp_path: Path) -> str:
+    values = 100 + 5 * np.random.default_rng(3).standard_normal(600)
+    values[500] += 300
+    rows = [f"{1_700_000_000 + 300 * n},{x:.3f}" for n, x in enumerate(values.tolist())]
+    rows[550] = f"{1_700_000_000 + 300 * 550},"
+    (tmp_path / "in.csv").write_text("timestamp,value\n" + "\n".join(rows) + "\n")
+    return str(tmp_path / "in.csv")
+
+
+def rows_of(text: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(text)))
+
+
+def test_one_row_out_for_each_row_in(spiky: str, tmp_path: Path, capsys: Capture) -> None:
+    assert main(["detect", spiky, "-o", str(tmp_path / "out.csv")]) == 0
+    assert capsys.readouterr() == ("", "")
+    rows = rows_of((tmp_path / "out.csv").read_text())
+    assert list(rows[0]) == COLUMNS
+    assert [row["timestamp"] for row in rows] == [str(1_700_000_000 + 300 * n) for n in range(600)]
+    assert [n for n, row in enumerate(rows) if row["is_anomaly"] == "1"] == [500]
+    assert float(rows[500]["value"]) > 300 > float(rows[500]["high"])
+    assert rows[550]["value"] == ""
+    assert rows[550]["score"] == "0"
+
+
+def test_gzip_and_pipes_say_the_same(
+    spiky: str, tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    main(["detect", spiky, "-o", "-"])
+    plain = capsys.readouterr().out
+    assert main(["detect", spiky, "-o", str(tmp_path / "out.csv.gz")]) == 0
+    assert gzip.decompress((tmp_path / "out.csv.gz").read_bytes()).decode() == plain
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(Path(spiky).read_bytes())))
+    assert main(["detect", "-", "-o", "-"]) == 0
+    assert capsys.readouterr().out == plain
+
+
+def test_a_table_for_people(spiky: str, capsys: Capture) -> None:
+    assert main(["detect", spiky]) == 0
+    first, head, *found = capsys.readouterr().out.splitlines()
+    assert first.startswith("600 rows, 1 column: 1 strange, ")
+    assert head.split()[:3] == ["since", "value", "expected"]
+    assert found[0].startswith("1700150000 ")
+
+
+def test_json_for_machines(spiky: str, capsys: Capture) -> None:
+    assert main(["detect", spiky, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["rows"] == 600
+    assert found["columns"] == ["value"]
+    (one,) = found["anomalies"]
+    assert (one["row"], one["timestamp"]) == (501, "1700150000")
+    assert one["low"] < one["expected"] < one["high"] < one["value"]
+
+
+def test_what_was_passed_over_is_told_beside(spiky: str, capsys: Capture) -> None:
+    with Path(spiky).open("a") as file:
+        file.write("1700180000,broken\n")
+    assert main(["detect", spiky, "-o", "-"]) == 0
+    out, err = capsys.readouterr()
+    assert len(rows_of(out)) == 601
+    assert err == f"{spiky}:602:2: 'broken' is not a number; 1 such taken as missing\n"
+
+
+def test_faults(spiky: str, tmp_path: Path, capsys: Capture) -> None:
+    assert main(["detect", str(tmp_path / "none.csv")]) == 1
+    assert capsys.readouterr().err.endswith("none.csv: cannot be read: No such file or directory\n")
+    assert main(["detect", spiky, "-o", str(tmp_path / "no" / "out.csv")]) == 1
+    assert "cannot write" in capsys.readouterr().err
+    assert main(["detect", spiky, "-o", "-", "--json"]) == 2
+
+
+def test_the_start_imports_little() -> None:
+    """No event loop, HTTP, YAML or pandas for one who has a file and a question."""
+    code = (
+        "import sys; from aiopsd.cli import main\n"
+        "main(['detect', '-', '-o', '-'])\n"
+        "heavy = {'pandas', 'scipy', 'statsmodels', 'river', 'aiohttp', 'cel_expr_python'}\n"
+        "print(sorted(heavy & set(sys.modules)), file=sys.stderr)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], input="1,2\n2,3\n", capture_output=True, text=True
+    )
+    assert done.stderr.strip() == "[]"
+    assert len(done.stdout.splitlines()) == 3
