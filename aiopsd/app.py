@@ -139,7 +139,8 @@ class House:
     def _job(
         self, source: PrometheusSettings, questions: tuple[Question, ...], warm: WarmStartSettings
     ) -> Job:
-        end_s = self.clock() - float(source.delay)
+        step_secs = float(warm.step)
+        end_s = (self.clock() - float(source.delay)) // step_secs * step_secs
         return Job(
             url=source.url,
             headers=source.headers_for(self.config.base),
@@ -147,7 +148,7 @@ class House:
             questions=questions,
             start_s=end_s - float(warm.history),
             end_s=end_s,
-            step_secs=float(warm.step),
+            step_secs=step_secs,
             timeout_secs=max(30.0, float(source.timeout)),
             max_series=warm.series,
             memory_bytes=warm.memory_mib * 2**20,
@@ -161,10 +162,10 @@ class House:
         await self.pipeline.findings.put(Findings(anomalies=ended))
 
     async def _load_checkpoint(self) -> None:
-        parts = await self.store.load_checkpoint()
-        if not parts:
-            return
         try:
+            parts = await self.store.load_checkpoint()
+            if not parts:
+                return
             self.detection.load(parts)
             self.detection.rewind(self.clock())
         except (ValueError, KeyError) as error:

@@ -274,7 +274,9 @@ class Store(Protocol):
         """All parts in one transaction: after a crash they belong together."""
         ...
 
-    async def load_checkpoint(self) -> Mapping[str, bytes]: ...
+    async def load_checkpoint(self) -> Mapping[str, bytes]:
+        """What was saved last, empty before. Raises ValueError where it is not as it was saved."""
+        ...
 
     async def prune(self, before_s: float) -> int:
         """Forgets what was written before; returns how many events."""

@@ -19,6 +19,7 @@ import msgspec
 from aiopsd.contracts import Clock
 from aiopsd.errors import ConfigError, JournalFailed
 from aiopsd.model import AnyEvent, Event
+from aiopsd.stores import pieces
 
 T = TypeVar("T")
 
@@ -32,7 +33,6 @@ create table if not exists things (
   kind text not null, id text not null, seq integer not null, time_s real not null,
   open integer not null, body blob not null, primary key (kind, id)) without rowid;
 create index if not exists things_open on things (kind, open, time_s);
-create table if not exists checkpoint (part text primary key, body blob not null) without rowid;
 """
 
 _encode = msgspec.json.Encoder().encode
@@ -98,15 +98,38 @@ class SqliteStore:
         return await self._call(work)
 
     async def save_checkpoint(self, parts: Mapping[str, bytes]) -> None:
-        def work(db: sqlite3.Connection) -> None:
-            with db:
-                db.execute("delete from checkpoint")
-                db.executemany("insert into checkpoint values (?, ?)", parts.items())
+        """Events may be appended between its pieces; it counts once the last one is there."""
+        rows: list[pieces.Row] = []
+        loads = pieces.cut(parts)
+        for number, load in enumerate(loads, 1):
 
-        await asyncio.shield(self._call(work))
+            def keep(
+                db: sqlite3.Connection,
+                load: Sequence[pieces.Piece] = load,
+                last: bool = number == len(loads),
+            ) -> bool:
+                with db:
+                    rows.extend(pieces.keep(db, load))
+                    if last:
+                        pieces.put(db, rows)
+                    return last and pieces.sweep(db)
+
+            more = await asyncio.shield(self._call(keep))
+        while more:
+            more = await asyncio.shield(self._call(_sweep))
 
     async def load_checkpoint(self) -> Mapping[str, bytes]:
-        return await self._call(lambda db: dict(db.execute("select part, body from checkpoint")))
+        """Raises ValueError, once, where it is not what was saved."""
+
+        def work(db: sqlite3.Connection) -> Mapping[str, bytes]:
+            try:
+                return pieces.whole(db)
+            except ValueError:
+                with db:
+                    pieces.drop(db)
+                raise
+
+        return await self._call(work)
 
     async def prune(self, before_s: float) -> int:
         """Forgets events, and closed things, written before; returns how many events."""
@@ -145,5 +168,10 @@ def _check_version(db: sqlite3.Connection, path: Path, read_only: bool) -> None:
     if found not in (0, VERSION):
         raise ConfigError(f"the journal {path} is of version {found}; this aiopsd reads {VERSION}")
     if not read_only:
-        db.executescript(SCHEMA)
+        db.executescript(SCHEMA + pieces.SCHEMA)
         db.execute(f"pragma user_version = {VERSION}")
+
+
+def _sweep(db: sqlite3.Connection) -> bool:
+    with db:
+        return pieces.sweep(db)

@@ -1,6 +1,7 @@
 """Every store keeps the promises of contracts.Store."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from aiopsd.contracts import Store
 from aiopsd.errors import ConfigError, JournalFailed
 from aiopsd.model import Change, Gap, Halt
 from aiopsd.stores import MemoryStore, SqliteStore
+from aiopsd.stores.pieces import PIECE_BYTES
 
 
 class Clock:
@@ -111,4 +113,88 @@ async def test_a_journal_that_cannot_be_written_says_so(tmp_path: Path, clock: C
     with pytest.raises(JournalFailed, match=r"journal\.db cannot be kept: .*full"):
         await store.append(*(gap(f"{'b' * 4000}{number}") for number in range(10)))
     assert [e.id for _, _, e in await store.events()] == ["a"], "an append is all or nothing"
+    await store.close()
+
+
+# --- a checkpoint in pieces ---------------------------------------------------------------
+
+
+async def test_a_large_checkpoint_lets_events_pass_and_frees_what_it_replaced(
+    tmp_path: Path, clock: Clock
+) -> None:
+    store = SqliteStore(tmp_path / "journal.db", clock)
+    for life in range(2):
+        body = os.urandom(11 * PIECE_BYTES + 3)
+        saving = asyncio.create_task(store.save_checkpoint({"big": body, "small": b"x"}))
+        passed = 0
+        while not saving.done():
+            await store.append(gap(f"{life}/{passed}"))
+            passed += 1
+        await saving
+        assert passed >= 3, "events waited for the whole checkpoint"
+        assert dict(await store.load_checkpoint()) == {"big": body, "small": b"x"}
+    count = "select count(*), sum(length(body)) from pieces"
+    pieces, size = await store._call(lambda db: db.execute(count).fetchone())
+    assert (pieces, size) == (13, len(body) + 1)
+    await store.close()
+
+
+async def test_what_did_not_change_is_not_written_again(tmp_path: Path, clock: Clock) -> None:
+    store = SqliteStore(tmp_path / "journal.db", clock)
+    same = os.urandom(PIECE_BYTES + 5)
+    rowids = "select rowid from pieces order by rowid"
+    await store.save_checkpoint({"same": same, "other": b"1", "copy": same})
+    before = await store._call(lambda db: db.execute(rowids).fetchall())
+    await store.save_checkpoint({"same": same, "other": b"2"})
+    after = await store._call(lambda db: db.execute(rowids).fetchall())
+    assert (len(before), len(after), len({*before} & {*after})) == (3, 3, 2)
+    await store.close()
+
+
+async def test_a_checkpoint_that_broke_off_leaves_the_one_before(
+    tmp_path: Path, clock: Clock
+) -> None:
+    store = SqliteStore(tmp_path / "journal.db", clock)
+    await store.save_checkpoint({"a": b"1"})
+    saving = asyncio.create_task(store.save_checkpoint({"a": os.urandom(9 * PIECE_BYTES)}))
+    while not await store._call(
+        lambda db: db.execute("select 1 from pieces limit 1, 1").fetchone()
+    ):
+        await asyncio.sleep(0.001)
+    saving.cancel()
+    await asyncio.gather(saving, return_exceptions=True)
+    await store.close()
+    store = SqliteStore(tmp_path / "journal.db", clock)
+    assert dict(await store.load_checkpoint()) == {"a": b"1"}
+    await store.save_checkpoint({"a": b"2"})
+    assert await store._call(lambda db: db.execute("select count(*) from pieces").fetchone()) == (
+        1,
+    )
+    await store.close()
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        ("update pieces set body = x'32' where body = x'31'", "its part a is damaged"),
+        ("update pieces set body = x'' where body = x'31'", "its part a is damaged"),
+        ("delete from pieces where body = x'31'", "its part a is damaged"),
+        ("delete from snapshot where part = 'a'", "its list of parts is damaged"),
+        ("delete from snapshot where part = ''", "its list of parts is damaged"),
+        ("update snapshot set part = 'c' where part = 'a'", "its list of parts is damaged"),
+    ],
+)
+async def test_a_damaged_checkpoint_is_refused_as_a_whole(
+    tmp_path: Path, clock: Clock, damage: str, words: str
+) -> None:
+    store = SqliteStore(tmp_path / "journal.db", clock)
+    await store.append(gap("a"))
+    await store.save_checkpoint({"a": b"1", "b": b""})
+    await store._call(lambda db: db.execute(damage))
+    with pytest.raises(ValueError, match=words):
+        await store.load_checkpoint()
+    assert [e.id for _, _, e in await store.events()] == ["a"]
+    assert dict(await store.load_checkpoint()) == {}
+    await store.save_checkpoint({"a": b"1", "b": b""})
+    assert dict(await store.load_checkpoint()) == {"a": b"1", "b": b""}
     await store.close()
