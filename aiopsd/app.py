@@ -221,23 +221,13 @@ class House:
 
     def _watch(self, rule: RuleSettings, miner: Miner) -> Watch:
         assert rule.detector is not None  # noqa: S101 - the caller has looked
-        info = RuleInfo(
-            id=rule.id,
-            kind=rule.kind,
-            severity=rule.severity,
-            entity=rule.entity,
-            unit=rule.unit,
-            title=rule.title or rule.id.replace("_", " "),
-            for_secs=float(rule.for_),
-            clear_secs=float(rule.clear) if rule.clear is not None else None,
-        )
 
         def evidence(labels: Labels) -> tuple[str, ...]:
             line = miner.sample(labels.get("template", ""))
             runbook = f"runbook: {rule.runbook}" if rule.runbook else ""
             return tuple(filter(None, (line, runbook)))
 
-        return Watch(info, rule.detector, self.table.labels, evidence)
+        return Watch(rule_info(rule), rule.detector, self.table.labels, evidence)
 
     def _notifiers(self, state: State) -> dict[str, Notifier]:
         async def record(delivery: Any) -> None:
@@ -351,6 +341,20 @@ class House:
         gauge("halted", lambda: float(bool(self.halts.halts())))
         incidents = self.pipeline.state.incidents
         gauge("incidents_open", lambda: float(sum(not i.closed for i in incidents.values())))
+
+
+def rule_info(rule: RuleSettings) -> RuleInfo:
+    """What its anomalies say of a rule."""
+    return RuleInfo(
+        id=rule.id,
+        kind=rule.kind,
+        severity=rule.severity,
+        entity=rule.entity,
+        unit=rule.unit,
+        title=rule.title or rule.id.replace("_", " "),
+        for_secs=float(rule.for_),
+        clear_secs=float(rule.clear) if rule.clear is not None else None,
+    )
 
 
 def _single(found: Any, what: str) -> float | None:

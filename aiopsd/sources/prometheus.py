@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 from yarl import URL
@@ -104,12 +105,17 @@ class PrometheusSource:
     async def instant(self, promql: str) -> Sequence[tuple[Labels, float]]:
         """Finite samples, without ``__name__``. Raises Unreachable or Refused, and never waits
         longer than ``timeout``; it has its own connection, so that no rule can delay it."""
-        async with self._fetcher() as fetcher:
-            api = PrometheusApi(fetcher, self._url)
+        async with self.asking() as api:
             at_s = self._context.clock() - float(self._settings.delay)
             vector = await api.instant(promql, at_s)
         found = zip(vector.labels, vector.values.tolist(), strict=True)
         return [(labels, value) for labels, value in found if math.isfinite(value)]
+
+    @asynccontextmanager
+    async def asking(self) -> AsyncIterator[PrometheusApi]:
+        """The query API on a connection of its own."""
+        async with self._fetcher() as fetcher:
+            yield PrometheusApi(fetcher, self._url)
 
     def _fetcher(self) -> Fetcher:
         return Fetcher(
