@@ -9,6 +9,7 @@ from aiopsd.sources.file import FileSettings
 from aiopsd.sources.loki import LokiSettings
 from aiopsd.sources.mqtt import MqttSettings
 from aiopsd.sources.prometheus import PrometheusSettings
+from aiopsd.sources.remote_write import RemoteWriteSettings
 from aiopsd.sources.scrape import ScrapeSettings
 
 SourceSettings: TypeAlias = (
@@ -17,5 +18,6 @@ SourceSettings: TypeAlias = (
     | LokiSettings
     | MqttSettings
     | PrometheusSettings
+    | RemoteWriteSettings
     | ScrapeSettings
 )

@@ -1,0 +1,293 @@
+"""``remote_write``: Prometheus, or an agent, writes its samples here as it scrapes them.
+
+Source: https://prometheus.io/docs/specs/prw/remote_write_spec/ (1.0) and remote_write_spec_2_0/.
+A sender tries again after 5xx and drops the samples after any other error, 429 included; so what
+may be our own trouble is answered 503, and 2xx means that the samples were scored.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from aiohttp import web
+
+from aiopsd.contracts import SourceContext
+from aiopsd.errors import ConfigError
+from aiopsd.model import Batch, Position, Reading
+from aiopsd.settings import Duration, SecretFile, Settings
+from aiopsd.sources.protobuf import Malformed
+from aiopsd.sources.pushed import Wrong, allowed, body_of
+from aiopsd.sources.remote_write_gather import Gathering
+from aiopsd.sources.remote_write_intake import Counts, Written
+from aiopsd.sources.remote_write_senders import Senders
+from aiopsd.sources.remote_write_snappy import unpacked
+from aiopsd.sources.remote_write_ticks import Ticks
+from aiopsd.sources.remote_write_v1 import Version1
+from aiopsd.sources.remote_write_v2 import Version2
+from aiopsd.telemetry import log
+
+AHEAD_SECS = 600.0  # a sender's clock may be ahead by this much
+_AT_ONCE_BYTES = 2**20  # more is read in a thread, so that the loop goes on
+_LOOKS = 4  # in `silent_after`
+_V1, _V2 = "prometheus.WriteRequest", "io.prometheus.write.v2.Request"
+
+
+class RemoteWriteSettings(Settings, frozen=True, kw_only=True, tag="remote_write"):
+    """A path on the daemon's own address, for ``remote_write`` of Prometheus."""
+
+    path: str = "/api/v1/write"
+    token_file: SecretFile | None = None
+    max_body_bytes: int = 16 * 2**20
+    max_unpacked_bytes: int = 64 * 2**20
+    waiting_samples: int = 1_000_000  # not yet scored; more requests are answered 503
+    answer_within: Duration = Duration(10)
+    gather: Duration = Duration(0.2)
+    resolution: Duration = Duration(0.1)
+    silent_after: Duration = Duration(300)
+
+    def __post_init__(self) -> None:
+        if not self.path.startswith("/") or set("?#{} ") & set(self.path):
+            raise ValueError(f"`path: {self.path}` must be like /api/v1/write")
+        if min(self.max_body_bytes, self.max_unpacked_bytes, self.waiting_samples) < 1:
+            raise ValueError(
+                "`max_body_bytes`, `max_unpacked_bytes` and `waiting_samples` must be at least 1"
+            )
+        if not 0 <= self.gather <= 1:
+            raise ValueError("`gather` must be at most 1s: senders wait for it")
+        if self.answer_within <= 0 or self.silent_after <= 0:
+            raise ValueError("`answer_within` and `silent_after` must be longer than 0s")
+
+    def build(self, context: SourceContext) -> RemoteWriteSource:
+        return RemoteWriteSource(self, context)
+
+
+@dataclass
+class _Request:
+    """One that waits for its answer, or would, had its sender not given up."""
+
+    number: int
+    written: Written
+    scored: asyncio.Future[None]
+
+
+@dataclass
+class Course:
+    """How far this source is, over all its lives: what is kept in its position."""
+
+    request: int = 0
+    newest_s: float = 0.0  # time of the newest sample
+    gaps: int = 0
+    gap_secs: float = 0.0
+    senders: list[str] = field(default_factory=list)
+
+
+class RemoteWriteSource:
+    """Answers 2xx once the samples are scored, and not before."""
+
+    def __init__(self, settings: RemoteWriteSettings, context: SourceContext) -> None:
+        self._settings = settings
+        self._context = context
+        self._token = settings.token_file.read(context.base) if settings.token_file else ""
+        self._readers: dict[str, Version1 | Version2] = {
+            _V1: Version1(context.table),
+            _V2: Version2(context.table),
+        }
+        self._ticks = Ticks(round(1000 * float(settings.resolution)))
+        self._gathering: Gathering[_Request] = Gathering(float(settings.gather))
+        self._senders = Senders(context.name, context.health, float(settings.silent_after))
+        self._reading = asyncio.Lock()  # one request at a time: keys are learned in order
+        self._waiting: dict[int, _Request] = {}
+        self._waiting_samples = 0
+        self._course = Course()
+        self._life = {"over": False}  # shared by all positions of this life
+        self._lost_after_s: float | None = None  # since a crash, until the next sample
+        self._streaming = False
+        if settings.path in context.routes:
+            raise ConfigError(f"source {context.name}: `path: {settings.path}` is taken already")
+        context.routes[settings.path] = self.handle
+
+    # --- towards the pipeline -------------------------------------------------------------
+
+    async def stream(self, resume: Position | None) -> AsyncIterator[Reading]:
+        self._resume(resume or {})
+        watch = asyncio.create_task(self._look(), name=f"look {self._context.name}")
+        self._streaming = True
+        try:
+            while True:
+                yield self._handed_on(await self._gathering.gathered())
+        finally:
+            self._streaming = False
+            watch.cancel()
+            for request in self._gathering.take():  # what nobody took, its sender must keep
+                self._done(request, Wrong(503, "stopping"))
+            self._life["over"] = True  # what was handed on is scored before the last checkpoint
+            await asyncio.gather(watch, return_exceptions=True)
+
+    async def commit(self, position: Position) -> None:
+        """Whoever sent these requests gets his answer."""
+        for number in [n for n in self._waiting if n <= position["request"]]:
+            self._done(self._waiting[number])
+
+    def _done(self, request: _Request, wrong: Wrong | None = None) -> None:
+        del self._waiting[request.number]
+        self._waiting_samples -= len(request.written.series)
+        if not request.scored.done():
+            request.scored.set_exception(wrong) if wrong else request.scored.set_result(None)
+
+    def _resume(self, resume: Position) -> None:
+        course = self._course = Course(
+            max(self._course.request, int(resume.get("request", 0))),
+            float(resume.get("newest", 0.0)),
+            int(resume.get("gaps", 0)),
+            float(resume.get("gap_secs", 0.0)),
+            list(resume.get("senders", [])),
+        )
+        if resume and not resume["life"]["over"]:
+            self._lost_after_s = course.newest_s
+        self._context.count("gaps", course.gaps)
+        self._context.count("gap_seconds", course.gap_secs)
+        self._senders.begin(self._context.clock(), course.senders)
+
+    def _handed_on(self, requests: list[_Request]) -> Reading:
+        late, ahead, course = self._ticks.late, self._ticks.ahead, self._course
+        until_ms = int(1000 * (self._context.clock() + AHEAD_SECS))
+        batches = self._ticks.batches([one.written for one in requests], until_ms)
+        self._context.count("late_samples", self._ticks.late - late)
+        self._context.count("ahead_samples", self._ticks.ahead - ahead)
+        if batches:
+            self._note_gap(batches[0])
+            course.newest_s = max(course.newest_s, batches[-1].time_s)
+        position: Position = {
+            "request": requests[-1].number,
+            "newest": course.newest_s,
+            "gaps": course.gaps,
+            "gap_secs": course.gap_secs,
+            "senders": self._senders.addresses,
+            "life": self._life,
+        }
+        return Reading(tuple(batches), position)
+
+    def _note_gap(self, first: Batch) -> None:
+        """After a crash: what was answered 2xx since the last checkpoint is not known any more,
+        and its sender will not send it again."""
+        since_s, self._lost_after_s = self._lost_after_s, None
+        if since_s is None or first.time_s <= since_s:
+            return
+        secs = first.time_s - since_s
+        self._course.gaps += 1
+        self._course.gap_secs += secs
+        self._context.count("gaps", 1)
+        self._context.count("gap_seconds", secs)
+        log.warning(
+            "gap source=%s from=%s until=%s: after a crash, samples of this time may be missing "
+            "in what was learned", self._context.name, _date(since_s), _date(first.time_s),
+        )  # fmt: skip
+
+    async def _look(self) -> None:
+        while True:
+            await asyncio.sleep(float(self._settings.silent_after) / _LOOKS)
+            self._senders.look(self._context.clock())
+
+    # --- towards the sender ---------------------------------------------------------------
+
+    async def handle(self, request: web.Request) -> web.Response:
+        """POST of one request. Answers in sentences, for who reads the sender's log."""
+        writer = request.transport
+        try:
+            written = await self._take(request, writer)
+        except Wrong as wrong:
+            self._context.count("refused_requests", 1)
+            return wrong.response()
+        finally:
+            self._gathering.leave(writer)
+        return _answer(written)
+
+    async def _take(self, request: web.Request, writer: Any) -> Written:
+        """Returns when its samples are scored."""
+        if not allowed(request.headers.get("Authorization", ""), self._token):
+            raise Wrong(401, "wrong or missing token")
+        reader = self._readers[_protocol(request)]
+        if not self._streaming:
+            raise Wrong(503, "not started yet, or stopping")
+        if self._waiting_samples >= self._settings.waiting_samples:
+            raise Wrong(503, f"{self._waiting_samples} samples are waiting to be scored")
+        self._gathering.comes(writer)
+        within_secs = float(self._settings.answer_within)
+        packed = await body_of(
+            request, limit_bytes=self._settings.max_body_bytes, within_secs=within_secs
+        )
+        async with self._reading:
+            written = await self._read(reader, packed)
+        self._senders.hear(request.remote or "unknown", self._context.clock())
+        self._note(written.counts)
+        await self._scored(written, writer, within_secs)
+        return written
+
+    def _note(self, counts: Counts) -> None:
+        count = self._context.count
+        count("received_samples", counts.samples)
+        count("received_histograms", counts.histograms)
+        count("received_exemplars", counts.exemplars)
+        count("received_metadata", counts.metadata)
+        count("stale_markers", counts.stale)
+        count("refused_samples", counts.refused)
+        count("bad_series", counts.bad)
+
+    async def _read(self, reader: Version1 | Version2, packed: bytes) -> Written:
+        try:
+            body = unpacked(packed, self._settings.max_unpacked_bytes)
+            if len(body) > _AT_ONCE_BYTES:
+                return await asyncio.to_thread(reader.read, body)
+            return reader.read(body)
+        except Malformed as error:
+            raise Wrong(400, f"not a remote_write request: {error}") from None
+
+    async def _scored(self, written: Written, writer: Any, within_secs: float) -> None:
+        if not self._streaming:
+            raise Wrong(503, "stopping")
+        self._course.request += 1
+        scored = asyncio.get_running_loop().create_future()
+        one = _Request(self._course.request, written, scored)
+        self._waiting[one.number] = one
+        self._waiting_samples += len(written.series)
+        self._gathering.bring(writer, one)
+        try:
+            async with asyncio.timeout(within_secs):
+                await scored
+        except TimeoutError:  # it is scored all the same: sent again, it is late
+            raise Wrong(503, "taken, but not scored in time") from None
+
+
+def _answer(written: Written) -> web.Response:
+    """2.0 wants to know how many; a series without a proper name must come back as an error."""
+    counts = written.counts
+    headers = {
+        "X-Prometheus-Remote-Write-Samples-Written": str(counts.samples),
+        "X-Prometheus-Remote-Write-Histograms-Written": str(counts.histograms),
+        "X-Prometheus-Remote-Write-Exemplars-Written": str(counts.exemplars),
+    }
+    if not counts.bad:
+        return web.Response(status=204, headers=headers)
+    text = f"{counts.bad} series refused, the others are scored: {written.complaint}\n"
+    return web.Response(status=400, text=text, headers=headers)
+
+
+def _protocol(request: web.Request) -> str:
+    """Which message this is. Raises Wrong 415 where it is none that we read."""
+    encoding = request.headers.get("Content-Encoding", "snappy")
+    if encoding != "snappy":
+        raise Wrong(415, f"Content-Encoding {encoding!r}: only snappy is read")
+    kind, _, rest = request.headers.get("Content-Type", "application/x-protobuf").partition(";")
+    words = dict(part.strip().partition("=")[::2] for part in rest.split(";"))
+    message = words.get("proto", _V1)
+    if kind.strip() != "application/x-protobuf" or message not in (_V1, _V2):
+        raise Wrong(415, f"only application/x-protobuf of {_V1} or {_V2} is read")
+    return message
+
+
+def _date(time_s: float) -> str:
+    return datetime.fromtimestamp(time_s, UTC).isoformat(timespec="milliseconds")

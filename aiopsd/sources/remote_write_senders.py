@@ -1,0 +1,45 @@
+"""Who writes to us, and who has fallen silent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from aiopsd.contracts import Health
+
+MOST = 200  # senders that are told apart; of a larger crowd, those heard last
+
+
+class Senders:
+    """Each address is a part of its own in what is said of health: ``source/address``."""
+
+    def __init__(self, name: str, health: Health, silent_secs: float) -> None:
+        self._name, self._health, self._silent_secs = name, health, silent_secs
+        self._heard_s: dict[str, float] = {}  # the one heard last is the last
+        self._since_s = 0.0
+
+    def begin(self, now_s: float, expected: Iterable[str] = ()) -> None:
+        """``expected`` wrote to us before we were started again."""
+        self._since_s = now_s
+        self._heard_s = dict.fromkeys(list(expected)[-MOST:], now_s)
+
+    @property
+    def addresses(self) -> list[str]:
+        return list(self._heard_s)
+
+    def hear(self, address: str, now_s: float) -> None:
+        if not self._heard_s:
+            self._health.back(self._name)
+        self._heard_s.pop(address, None)
+        self._heard_s[address] = now_s
+        if len(self._heard_s) > MOST:
+            del self._heard_s[next(iter(self._heard_s))]
+        self._health.back(f"{self._name}/{address}")
+
+    def look(self, now_s: float) -> None:
+        """Says who has not been heard for too long."""
+        for address, heard_s in self._heard_s.items():
+            secs = now_s - heard_s
+            if secs >= self._silent_secs:
+                self._health.gone(f"{self._name}/{address}", f"wrote nothing for {secs:.0f} s")
+        if not self._heard_s and now_s - self._since_s >= self._silent_secs:
+            self._health.gone(self._name, "nobody has written yet")

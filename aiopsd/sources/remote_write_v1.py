@@ -1,0 +1,98 @@
+"""remote_write 1.0: ``prometheus.WriteRequest``, every label of every series spelled out.
+
+Source: https://prometheus.io/docs/specs/prw/remote_write_spec/ , messages as in prompb/.
+A series is known by the bytes of its labels as they stand in the request.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+from aiopsd.contracts import Series
+from aiopsd.model import Labels
+from aiopsd.sources.protobuf import BYTES, Malformed, fields, text
+from aiopsd.sources.remote_write_intake import BadSeries, Intake, Written, checked
+from aiopsd.sources.remote_write_series import (
+    SAMPLES,
+    One,
+    ending,
+    endings,
+    histogram,
+    messages,
+    sample,
+)
+
+_SERIES, _METADATA = 1, 3
+_LABELS, _EXEMPLARS, _HISTOGRAMS = 1, 3, 4
+_PADDING: Final = bytes(32)  # so that looking back or ahead stays inside the array
+
+
+class Version1:
+    """Reads requests; remembers the series of all of them."""
+
+    def __init__(self, table: Series) -> None:
+        self._intake = Intake(table)
+
+    def read(self, body: bytes) -> Written:
+        """Raises Malformed; then nothing of the request was taken."""
+        return self._intake.take(_Scan(body))
+
+
+class _Scan:
+    def __init__(self, body: bytes) -> None:
+        self._body = body
+        self.metadata = 0
+        self._starts, self._ends = self._cut(body)
+        data = np.frombuffer(body + _PADDING, np.uint8)
+        starts, ends = np.array(self._starts, np.int64), np.array(self._ends, np.int64)
+        begins = ending(data, starts, ends)
+        self.plain = begins < ends
+        self.times_ms, self.values = endings(data, begins, ends)
+        places = zip(self._starts, begins.tolist(), strict=True)
+        self.keys = [body[start:begin] for start, begin in places]
+
+    def _cut(self, body: bytes) -> tuple[list[int], list[int]]:
+        starts, ends, at = messages(body, _SERIES << 3 | BYTES)
+        while at < len(body):
+            field = next(fields(body, at, len(body)))
+            at = field.end
+            self.metadata += field.number == _METADATA
+            if field.number == _SERIES:
+                if field.kind != BYTES:
+                    raise Malformed("a series that is no message")
+                starts.append(field.start)
+                ends.append(field.end)
+        return starts, ends
+
+    def one(self, at: int) -> One:
+        body, start, end = self._body, self._starts[at], self._ends[at]
+        labels, samples, histograms, exemplars = [], [], [], 0
+        for field in fields(body, start, end):
+            if field.number == _LABELS:
+                labels.append((start, field.end))
+            elif field.number == SAMPLES:
+                samples.append(sample(body, field))
+            elif field.number == _HISTOGRAMS:
+                histograms.append(histogram(body, field))
+            exemplars += field.number == _EXEMPLARS
+            start = field.end
+        key = b"".join(body[start:end] for start, end in labels)
+        return One(key, tuple(samples), tuple(histograms), exemplars)
+
+    def labels(self, key: bytes) -> Labels:
+        try:
+            return checked([_label(key, one.start, one.end) for one in fields(key, 0, len(key))])
+        except Malformed as error:
+            raise BadSeries(f"a label that cannot be read: {error}") from None
+
+
+def _label(data: bytes, start: int, end: int) -> tuple[str, str]:
+    name = value = ""
+    for field in fields(data, start, end):
+        if field.number == 1:
+            name = text(data, field)
+        elif field.number == 2:
+            value = text(data, field)
+    return name, value
