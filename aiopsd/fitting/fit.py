@@ -61,7 +61,7 @@ def fit(times_s: Floats, values: Floats) -> Fit | None:
     residual = np.abs(values - (here + level)[slot - first])
     recent = times_s > times_s[-1] - 7 * 86400  # the noise of today, not of last month
     return Fit(
-        level=float(level[-1]),
+        level=float(np.median((filled - here)[-DAY:])),
         scale=float(np.median(residual[recent])),
         season=season,
         period=period,
