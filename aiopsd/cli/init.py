@@ -155,6 +155,8 @@ def _configuration(prometheus: str, loki: str | None, labels: set[str]) -> str:
         "sources:\n" + sources + "\n"
         "# Nothing is done by itself until you write `mode: auto` here and in a playbook.\n"
         "automation: {mode: observe}\n"
+        "\n# Learn seasons from weeks of history: pip install 'aiopsd[history]'\n"
+        "# warm_start: {history: 28d}\n"
         "\n# notifiers:\n"
         '#   ops: {type: slack, channel: "#ops", token_file: slack-token}   # docs/slack.md\n'
         "\n# state: /var/lib/aiopsd       # under systemd; else `state` beside this file\n"
