@@ -6,9 +6,10 @@ here; ``limit`` and ``watch`` make anomalies of scores.
 
 from aiopsd.detectors.absent import AbsentSettings
 from aiopsd.detectors.band import BandSettings
+from aiopsd.detectors.burn import BurnSettings
 from aiopsd.detectors.novel import NovelSettings
 from aiopsd.detectors.threshold import ThresholdSettings
 
-DetectorSettings = BandSettings | ThresholdSettings | AbsentSettings | NovelSettings
+DetectorSettings = BandSettings | ThresholdSettings | AbsentSettings | NovelSettings | BurnSettings
 
 __all__ = ["DetectorSettings"]

@@ -14,6 +14,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "threshold": {"above": 150.0},
     "absent": {},
     "novel": {},
+    "burn": {"objective": 0.999, "label": "service"},
 }
 """Settings without which a member cannot be built; every member of the union has an entry."""
 

@@ -17,6 +17,7 @@ SETTINGS: dict[str, Any] = {
     "threshold": {"above": 100.0},
     "absent": {},
     "novel": {"learn_samples": 3, "hold": 2},
+    "burn": {"objective": 0.9, "label": "service", "bad": "s[12]", "at_least": 0.0},
 }
 MEMBERS = [one(**SETTINGS[str(one.__struct_config__.tag)]) for one in get_args(DetectorSettings)]
 SERIES = 4
