@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ from aiopsd.pipeline.warming import Warming
 from aiopsd.telemetry import Telemetry, log
 
 FORGET_SERIES_SECS, CROWDED_SECS = 86400.0, 3600.0
+CHECKPOINT_SHARE = 0.05  # of the time; a large state is saved less often than it should
 CLOCK_BACK_SECS = 120.0  # samples that are late by less than this need no new life
 
 
@@ -53,7 +55,9 @@ class Pipeline:
         self.findings: Channel[Findings] = Channel("findings", 256)
         self.incidents: Channel[Incident | None] = Channel("incidents", 256)
         self._moved = dict.fromkeys(("detect", "correlate"), _monotonic())
+        self._snapshots: Channel[Mapping[str, bytes]] = Channel("snapshots", 1)
         self._checkpoint_s = self.clock()
+        self._checkpoint_pause_secs = self.checkpoint_secs
         self._crowded = False
         self.out_of_time = False  # the clock went back: what was learned must be loaded anew
         for channel in (self.readings, self.findings, self.incidents):
@@ -78,6 +82,7 @@ class Pipeline:
             detect = group.create_task(self._detect(), name="detect")
             correlate = group.create_task(self._correlate(), name="correlate")
             heal = group.create_task(self._heal(), name="heal")
+            keep = group.create_task(self._keep(), name="keep")
             await stopping.wait()
             for task in (*readers, *beside):
                 task.cancel()
@@ -92,7 +97,9 @@ class Pipeline:
             for outbox in self.outboxes.values():
                 outbox.close()
             await asyncio.gather(*told)
-        await self._checkpoint()
+            await self._snapshots.put(await self._snapshot())
+            await self._snapshots.close()
+            await keep
 
     @property
     def still_secs(self) -> float:
@@ -152,8 +159,8 @@ class Pipeline:
             await self.sources[name].commit(reading.position)
             if found:
                 await self.findings.put(found)
-            if not 0 <= self.clock() - self._checkpoint_s < self.checkpoint_secs:
-                await self._checkpoint()
+            if not 0 <= self.clock() - self._checkpoint_s < self._checkpoint_pause_secs:
+                await self._snapshots.put(await self._snapshot())
 
     async def _correlate(self) -> None:
         async for found in self.findings:
@@ -185,18 +192,26 @@ class Pipeline:
             if not self.incidents.full:
                 await self.incidents.put(None)
 
-    async def _checkpoint(self) -> None:
-        """All that was learned and every position, in one transaction."""
-        now_s = self.clock()
-        self._checkpoint_s = now_s
+    async def _snapshot(self) -> Mapping[str, bytes]:
+        """All that was learned and every position, between two readings."""
+        now_s = self._checkpoint_s = self.clock()
+        self._checkpoint_pause_secs = math.inf  # one at a time
         parts = await asyncio.to_thread(self.detection.save)
-        await self.store.save_checkpoint(parts)
         if not len(self.readings):  # those hold indexes that must not mean another series by then
             await asyncio.to_thread(self._forget_series, now_s)
-        self.state.forget(now_s - REMEMBER_SECS)
-        forgotten = await self.store.prune(now_s - self.keep_secs)
-        if forgotten:
-            log.info("pruned events=%d older_than_days=%.0f", forgotten, self.keep_secs / 86400)
+        return parts
+
+    async def _keep(self) -> None:
+        """Writes each snapshot beside the readings that come after it."""
+        async for parts in self._snapshots:
+            begun_s, now_s = _monotonic(), self._checkpoint_s
+            await self.store.save_checkpoint(parts)
+            self.state.forget(now_s - REMEMBER_SECS)
+            forgotten = await self.store.prune(now_s - self.keep_secs)
+            if forgotten:
+                log.info("pruned events=%d older_than_days=%.0f", forgotten, self.keep_secs / 86400)
+            took_secs = _monotonic() - begun_s
+            self._checkpoint_pause_secs = max(self.checkpoint_secs, took_secs / CHECKPOINT_SHARE)
 
     def _forget_series(self, now_s: float) -> None:
         """What was not seen for a day; for an hour, where there is no room for what is new."""

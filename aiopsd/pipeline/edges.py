@@ -11,7 +11,6 @@ from aiopsd.correlation.topology import BOTH_ENDS
 from aiopsd.model import Batch, Indexes, Labels
 
 AGAIN_SECS = 600.0  # how often a live edge is said again
-SPARE_EDGES = 1000
 _UNSEEN, _NONE = -2, -1
 _Ends = tuple[tuple[str, str], ...]
 
@@ -21,12 +20,9 @@ class Edges:
 
     def __init__(self, labels: Callable[[int], Labels]) -> None:
         self._labels = labels
-        self._begin()
-
-    def _begin(self) -> None:
         self._edge: Indexes = np.full(0, _UNSEEN, np.int32)  # by series
         self._numbers: dict[_Ends, int] = {}
-        self._said: NDArray[np.bool_] = np.zeros(16, bool)  # by number
+        self._said: NDArray[np.bool_] = np.zeros(0, bool)  # by number
         self._since_s = -np.inf
 
     def observe(self, batch: Batch) -> list[Labels]:
@@ -46,10 +42,15 @@ class Edges:
         return [dict(ends[number]) for number in fresh.tolist()]
 
     def _again(self, now_s: float) -> None:
-        """Edges that come and go have no end of names: then all is looked at anew."""
-        if len(self._numbers) > 2 * int(self._said.sum()) + SPARE_EDGES:
-            self._begin()
-        self._said[:] = False
+        """What is said again is what was said since the last time; the others are forgotten."""
+        kept = np.flatnonzero(self._said)
+        numbers = np.full(len(self._said), _UNSEEN, np.int32)
+        numbers[kept] = np.arange(len(kept))
+        known = self._edge >= 0
+        self._edge[known] = numbers[self._edge[known]]
+        ends = list(self._numbers)
+        self._numbers = {ends[number]: place for place, number in enumerate(kept.tolist())}
+        self._said = np.zeros(len(kept), bool)
         self._since_s = now_s
 
     def _admit(self, series: Indexes) -> None:
@@ -61,7 +62,8 @@ class Edges:
         for index in new.tolist():
             self._edge[index] = self._number(self._labels(index))
         if len(self._numbers) > len(self._said):
-            self._said = np.concatenate((self._said, np.zeros(len(self._numbers), bool)))
+            unsaid = np.zeros(len(self._numbers) - len(self._said), bool)
+            self._said = np.concatenate((self._said, unsaid))
 
     def _number(self, labels: Labels) -> int:
         pairs = [pair for pair in BOTH_ENDS if all(labels.get(end) for end in pair)]

@@ -3,7 +3,7 @@
 import numpy as np
 
 from aiopsd.model import Batch, Labels
-from aiopsd.pipeline.edges import AGAIN_SECS, SPARE_EDGES, Edges
+from aiopsd.pipeline.edges import AGAIN_SECS, Edges
 
 
 class Names:
@@ -59,8 +59,19 @@ def test_a_freed_index_speaks_of_another_series() -> None:
 def test_edges_that_come_and_go_are_forgotten() -> None:
     names = Names({})
     edges = Edges(names)
-    for n in range(20_000):
+    for n in range(1000):
         names.labels[0] = {"client": str(n), "server": "b"}
         assert len(edges.observe(tick(n * 10.0, 0))) == 1
         edges.forget(np.array([0], np.int32))
-    assert len(edges._numbers) <= 2 * SPARE_EDGES
+        assert len(edges._numbers) <= 2 * AGAIN_SECS / 10.0 + 1
+
+
+def test_what_was_forgotten_is_looked_at_anew() -> None:
+    names = Names({"client": "a", "server": "b"}, {"client": "b", "server": "c"}, {})
+    edges = Edges(names)
+    edges.observe(tick(0.0, 0, 1, 2))
+    edges.observe(tick(AGAIN_SECS, 1, 2))  # the first is not there
+    assert edges.observe(tick(2 * AGAIN_SECS, 1, 2)) == [names.labels[1]]
+    assert names.asked == 3
+    assert edges.observe(tick(2 * AGAIN_SECS + 1, 0, 1, 2)) == [names.labels[0]]
+    assert names.asked == 4
