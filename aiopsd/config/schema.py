@@ -35,6 +35,7 @@ class RuleSettings(Settings, frozen=True, kw_only=True):
     select: str | None = None
     as_: As = msgspec.field(default="value", name="as")
     by: tuple[str, ...] = ()
+    without: tuple[str, ...] = ()
     over: str | None = None
     window: Duration = Duration(60)
     agg: Agg = "sum"
@@ -65,12 +66,15 @@ class RuleSettings(Settings, frozen=True, kw_only=True):
         if self.select and self.by and not set(self.by) & set(self.entity):
             raise ValueError(f"`by` keeps no label of `entity: [{', '.join(self.entity)}]`: "
                              "nobody could say what is sick")  # fmt: skip
+        if self.select and set(self.entity) <= set(self.without):
+            raise ValueError("`without` takes every label of `entity`: nobody could say what is sick")
         if self.select:
             self.selection()
 
     def selection(self) -> Selection:
+        window_secs = float(self.window)
         return compile_selection(
-            self.select or "", self.as_, self.by, self.over, float(self.window), self.agg
+            self.select or "", self.as_, self.by, self.over, window_secs, self.agg, self.without
         )
 
 

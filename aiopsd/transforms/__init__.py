@@ -2,5 +2,15 @@
 
 from aiopsd.transforms.selection import Agg, As, Selection, compile_selection
 from aiopsd.transforms.transforms import Transforms
+from aiopsd.transforms.unruled import BUILT_IN, BuiltIn, Unruled
 
-__all__ = ["Agg", "As", "Selection", "Transforms", "compile_selection"]
+__all__ = [
+    "BUILT_IN",
+    "Agg",
+    "As",
+    "BuiltIn",
+    "Selection",
+    "Transforms",
+    "Unruled",
+    "compile_selection",
+]

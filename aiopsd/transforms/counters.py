@@ -1,72 +1,125 @@
 """Increases of counters over a window, many series at once.
 
-Each row keeps a total that never falls (a counter that fell began anew at 0) and a ring of
-snapshots of it, at most sixteen a window. The increase is what was counted between the oldest
-snapshot inside the window and now: seen, not extrapolated.
+Each row keeps a total that never falls (a counter that fell began anew at 0). Snapshots of all
+totals are taken at most sixteen times a window. The increase is what was counted between the
+oldest snapshot inside the window and now: seen, not extrapolated. The first value of a counter
+counts nothing, however large it is: nobody knows when that was counted.
 """
 
 from __future__ import annotations
 
-from typing import Final
+from collections import deque
+from typing import Any, Final, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from aiopsd.model import Floats
 from aiopsd.rows import At, Column, Rows
 
+Where: TypeAlias = At | slice
+Flags = NDArray[np.bool_]
+
 A_WINDOW: Final = 16  # snapshots
-RING: Final = 20  # one and a bit more than a window, so that the oldest is not overwritten
 JITTER: Final = 1 / A_WINDOW  # of the window: scrapes are not on the dot
 HOLE: Final = 4.0  # windows; what happened in a longer hole is unknown
 
 COLUMNS: Final = {
     "last": Column(np.nan),  # newest raw value
-    "total": Column(),
-    "ring_times": Column(np.nan, np.float64, RING),
-    "ring_totals": Column(np.nan, np.float64, RING),
-    "head": Column(-1, np.int64),  # newest snapshot; counts up, modulo RING is its place
-    "base": Column(0, np.int64),  # oldest one inside the window
+    "total": Column(),  # counted since it began
+    "since": Column(np.nan),  # when it began
+    "counted": Column(-np.inf),  # when it was counted last
 }
 
 
-def increases(
-    rows: Rows, at: At, values: Floats, now: float, window_secs: float, *, changes: bool
-) -> tuple[Floats, Floats]:
-    """Takes in newer values; returns increases and the seconds they span, NaN where unknown.
+class Counters:
+    """``rows`` has ``COLUMNS``. With ``changes`` what is counted is how often the value was
+    another than before."""
 
-    With ``changes`` what is counted is how often the value was another than before.
-    """
-    last, total = rows["last"][at], rows["total"][at]
-    with np.errstate(over="ignore", invalid="ignore"):
-        if changes:
-            grown = (values != last).astype(np.float64)
-        else:
-            grown = np.where(values >= last, values - last, values)
-        grown = np.where(np.isnan(last), 0.0, grown)
-        total = total + grown
-        # One absurd sample must not drown what comes after it: such a row begins anew.
-        drowned = ~np.isfinite(total) | ((grown > 0) & (grown < np.spacing(total)))
-    head = rows["head"][at]
-    newest = rows["ring_times"][at, head % RING]
-    anew = (head < 0) | (now - newest > HOLE * window_secs) | (now < newest) | drowned
-    total = np.where(anew, 0.0, total)
-    base = _advance(rows, at, np.where(anew, head, rows["base"][at]), head, now, window_secs)
-    spans = np.where(anew, np.nan, now - rows["ring_times"][at, base % RING])
-    found = np.where(anew, np.nan, total - rows["ring_totals"][at, base % RING])
-    due = anew | (now - newest >= window_secs / A_WINDOW)
-    head = head + due
-    place = at[due], head[due] % RING
-    rows["ring_times"][place], rows["ring_totals"][place] = now, total[due]
-    rows["base"][at] = np.where(anew, head, base)
-    rows["head"][at], rows["last"][at], rows["total"][at] = head, values, total
-    return found, np.where(spans > 0, spans, np.nan)
+    def __init__(self, rows: Rows, window_secs: float, *, changes: bool) -> None:
+        self._rows, self._window_secs, self._changes = rows, window_secs, changes
+        self._past: deque[tuple[float, Floats, Floats]] = deque()  # tick, counted, total by row
+
+    def count(self, at: Where, values: Floats, times: Floats, ok: Flags) -> tuple[Floats, Floats]:
+        """Takes in newer values where ``ok``; returns increases and the seconds they span, NaN
+        where unknown."""
+        rows = self._rows
+        last, total, since, counted = (rows[name][at] for name in COLUMNS)
+        with np.errstate(over="ignore", invalid="ignore"):
+            if self._changes:
+                grown = (values != last).astype(np.float64)
+            else:
+                grown = np.where(values >= last, values - last, np.maximum(values, 0.0))
+            new = total + grown
+            # One absurd sample must not drown what comes after it: such a row begins anew.
+            drowned = ~np.isfinite(new) | ((grown > 0) & (grown < np.spacing(new)))
+            hole = (times - counted > HOLE * self._window_secs) | (times <= counted)
+        anew = np.isnan(last) | hole | drowned
+        new, began = np.where(anew, 0.0, new), np.where(anew, times, since)
+        base_time, base = self._base(at, began)
+        with np.errstate(over="ignore", invalid="ignore"):
+            spans, found = times - base_time, new - base
+        rows["last"][at] = np.where(ok, values, last)
+        rows["total"][at] = np.where(ok, new, total)
+        rows["since"][at] = np.where(ok, began, since)
+        rows["counted"][at] = np.where(ok, times, counted)
+        return found, np.where(spans > 0, spans, np.nan)
+
+    def enter(self, now_s: float) -> None:
+        """Before the samples of a tick: what is older than the window is past, but the newest."""
+        oldest = now_s - self._window_secs * (1 + JITTER)
+        while len(self._past) > 1 and self._past[0][0] < oldest:
+            self._past.popleft()
+
+    def leave(self, now_s: float, rows: int) -> None:
+        """After the samples of a tick. ``rows``: how many rows there may be."""
+        if not self._past or now_s - self._past[-1][0] >= self._window_secs / A_WINDOW:
+            counted, total = self._rows["counted"][:rows], self._rows["total"][:rows]
+            self._past.append((now_s, counted.copy(), total.copy()))
+
+    def _base(self, at: Where, began: Floats) -> tuple[Floats, Floats]:
+        """When and from what each row is counted: the oldest snapshot, or its own beginning."""
+        if not self._past:
+            return began, np.zeros(len(began))
+        _, counted, total = self._past[0]
+        if isinstance(at, slice):
+            known = min(len(counted), len(began))
+            times, base = began.copy(), np.zeros(len(began))
+            fits = counted[:known] >= began[:known]
+            times[:known] = np.where(fits, counted[:known], began[:known])
+            base[:known] = np.where(fits, total[:known], 0.0)
+            return times, base
+        place = np.minimum(at, len(counted) - 1)
+        fits = (at < len(counted)) & (counted[place] >= began)
+        return np.where(fits, counted[place], began), np.where(fits, total[place], 0.0)
+
+    def forget(self, at: At) -> None:
+        """These rows mean other series, or none."""
+        for _, counted, _ in self._past:
+            counted[at[at < len(counted)]] = -np.inf
+
+    def rewind(self, now_s: float) -> None:
+        """None of it is newer than now."""
+        np.minimum(self._rows["counted"], now_s, out=self._rows["counted"])
+        np.minimum(self._rows["since"], now_s, out=self._rows["since"])
+        for _, counted, _ in self._past:
+            np.minimum(counted, now_s, out=counted)
+        self._past = deque(
+            (min(tick, now_s), counted, total) for tick, counted, total in self._past
+        )
+
+    def state(self, known: At) -> list[Any]:
+        """Of these rows, in this order."""
+        found = []
+        for tick, counted, total in self._past:
+            there = int(np.searchsorted(known, len(counted)))
+            found.append((tick, counted[known[:there]].tobytes(), total[known[:there]].tobytes()))
+        return found
+
+    def restore(self, saved: list[Any]) -> None:
+        """``saved`` rows are the first ones now."""
+        self._past = deque((t, _floats(counted), _floats(total)) for t, counted, total in saved)
 
 
-def _advance(rows: Rows, at: At, base: At, head: At, now: float, window_secs: float) -> At:
-    """Moves to the oldest snapshot inside the window, or to the newest there is."""
-    oldest = now - window_secs * (1 + JITTER)
-    while True:
-        left = (base < head) & (rows["ring_times"][at, base % RING] < oldest)
-        if not left.any():
-            return base
-        base = base + left
+def _floats(saved: bytes) -> Floats:
+    return np.frombuffer(saved).copy()

@@ -1,18 +1,32 @@
-"""One selection at work: raw batches in, batches of its rule out."""
+"""One selection at work: rounds of raw samples in, batches of its rule out."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from aiopsd.contracts import Series
 from aiopsd.model import Batch, Floats, Indexes, Labels
-from aiopsd.transforms.groups import Groups
+from aiopsd.transforms.groups import Groups, Groups_
 from aiopsd.transforms.members import Members
 from aiopsd.transforms.quantile import quantiles
 from aiopsd.transforms.selection import Selection
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """One rule's part of a round: raw samples, each series once, in any order."""
+
+    series: Indexes
+    values: Floats
+    times: Floats
+    now_s: float  # the newest sample of the round
+    since_s: float  # the first one
+    history: bool
 
 
 class Flow:
@@ -24,39 +38,63 @@ class Flow:
         self._begin()
 
     def _begin(self) -> None:
+        one = self.selection
+        counted = "delta" if one.as_ == "mean" or one.quantile is not None else one.as_
         self._groups = Groups(self.rule, self._table)
-        self._sides = [Members(self.selection) for _ in range(self.selection.sides)]
+        self._sides = [Members(counted, one.window_secs) for _ in range(one.sides)]
 
     def admit(self, found: Sequence[tuple[int, Labels]]) -> None:
         """Raw series that were not seen before; a restored flow knows some of them."""
         new: list[list[tuple[int, int, float]]] = [[] for _ in self._sides]
-        for series, labels in found:
+        indexes = np.array([series for series, _ in found], np.int32)
+        known = [side.knows(indexes).tolist() for side in self._sides]
+        for n, (series, labels) in enumerate(found):
             for part in self.selection.parts(labels):
-                if not self._sides[part.side].knows(series):
+                if not known[part.side][n]:
                     group = self._groups.join(part.group)
                     new[part.side].append((series, group, part.bound))
         for side, members in zip(self._sides, new, strict=True):
             if members:
-                series_, groups, bounds = (
-                    np.array(column) for column in zip(*members, strict=True)
-                )
-                side.add(series_.astype(np.int32), groups, bounds)
+                series_, groups, bounds = zip(*members, strict=True)
+                side.add(np.array(series_, np.int32), np.array(groups), np.array(bounds))
 
-    def feed(self, batch: Batch) -> Batch:
-        """Values of the groups that have members in this batch; empty is a tick without any."""
-        now, rows = batch.time_s, []
+    def knows(self, series: Indexes) -> NDArray[np.bool_]:
+        """Which of these are members, on whichever side."""
+        return np.asarray(np.any([side.knows(series) for side in self._sides], axis=0))
+
+    def feed(self, tick: Tick) -> Batch:
+        """Values of the groups that have members in this round; empty is one without any."""
+        rows = []
         for side in self._sides:
-            at = side.rows.find(batch.series)
-            side.update(at[at >= 0], batch.values[at >= 0], now)
-            rows.append(at[at >= 0])
+            at = side.rows.find(tick.series)
+            hit = at >= 0
+            if hit.all():
+                side.update(at, tick.values, tick.times, tick.now_s)
+            else:
+                at = at[hit]
+                side.update(at, tick.values[hit], tick.times[hit], tick.now_s)
+            rows.append(at)
         owners = [side.rows["group"][at] for side, at in zip(self._sides, rows, strict=True)]
-        groups = np.unique(np.concatenate(owners))
-        cells = [s.cells(groups, at, now) for s, at in zip(self._sides, rows, strict=True)]
-        values = self._combine(cells)
+        if self.selection.alone:
+            groups, values = owners[0], self._sides[0].rows["value"][rows[0]]
+        else:
+            groups, values = self._grouped(owners, tick)
         found = np.isfinite(values)
-        series = self._groups.series(groups[found])
+        series = self._groups.named(groups[found])
         kept = series >= 0  # the table may be full
-        return Batch(self.rule, now, series[kept], values[found][kept], batch.history)
+        return Batch(self.rule, tick.now_s, series[kept], values[found][kept], tick.history)
+
+    def _grouped(self, owners: list[Groups_], tick: Tick) -> tuple[Groups_, Floats]:
+        """All members count with their newest values, as long as these are not older than the
+        window, or came in this very round."""
+        touched = np.zeros(len(self._groups), bool)
+        for owner in owners:
+            touched[owner] = True
+        groups = np.flatnonzero(touched)
+        oldest_s = min(tick.now_s - self.selection.window_secs, tick.since_s)
+        agg = self.selection.agg
+        cells = [side.cells(len(touched), agg, oldest_s)[groups] for side in self._sides]
+        return groups, self._combine(cells)
 
     def _combine(self, cells: list[Floats]) -> Floats:
         q = self.selection.quantile
@@ -67,8 +105,8 @@ class Flow:
         top, bottom = cells[0][:, 0], cells[1][:, 0]
         if self.selection.as_ != "mean":
             top = np.where(np.isnan(top), 0.0, top)
-        ratio = top / np.where(bottom == 0, np.nan, bottom)
-        return np.asarray(ratio)
+        with np.errstate(over="ignore", invalid="ignore"):
+            return np.asarray(top / np.where(bottom == 0, np.nan, bottom))
 
     def forget(self, series: Indexes) -> None:
         for side in self._sides:
@@ -78,12 +116,12 @@ class Flow:
 
     def rewind(self, now_s: float) -> None:
         for side in self._sides:
-            np.minimum(side.rows["time"], now_s, out=side.rows["time"])
+            side.rewind(now_s)
 
     def state(self) -> tuple[Any, ...]:
-        return self._groups.state(), [side.rows.save() for side in self._sides]
+        return self._groups.state(), [side.state() for side in self._sides]
 
-    def restore(self, keys: list[Any], sides: list[bytes]) -> None:
+    def restore(self, keys: list[Any], sides: list[tuple[bytes, list[Any]]]) -> None:
         """Raises ValueError, and begins anew, when they do not belong together."""
         self._begin()
         try:
@@ -92,14 +130,13 @@ class Flow:
             self._begin()
             raise
 
-    def _restore(self, keys: list[Any], sides: list[bytes]) -> None:
+    def _restore(self, keys: list[Any], sides: list[tuple[bytes, list[Any]]]) -> None:
         members = np.zeros(len(keys), np.intp)
         for side, saved in zip(self._sides, sides, strict=True):
-            side.rows.load(saved)
+            side.restore(*saved)
             _, at = side.rows.known()
             owners = side.rows["group"][at]
             if len(owners) and not 0 <= owners.min() <= owners.max() < len(keys):
                 raise ValueError("saved members belong to no group")
             members += np.bincount(owners, minlength=len(keys))
-            side.recount()
         self._groups.restore(keys, members)

@@ -9,19 +9,18 @@ from aiopsd.contracts import Series
 from aiopsd.model import Indexes, Labels
 
 Groups_ = NDArray[np.intp]
-_Key = tuple[tuple[str, str], ...]
+Key = tuple[tuple[str, str], ...]
 
 
-class Groups:
+class Numbers:
     """Labels to group numbers; a number is used again when its group has no members left."""
 
-    def __init__(self, rule: str, table: Series) -> None:
-        self._rule, self._table = rule, table
-        self._number: dict[_Key, int] = {}
-        self._keys: list[_Key | None] = []
+    def __init__(self) -> None:
+        self._number: dict[Key, int] = {}
+        self._keys: list[Key | None] = []
         self._members: list[int] = []
         self._free: list[int] = []
-        self._series: Indexes = np.full(0, -1, np.int32)  # by group; -1: not interned
+        self.series: Indexes = np.full(0, -1, np.int32)  # by group: its name in the table, or -1
 
     def __len__(self) -> int:
         """One more than the largest number."""
@@ -43,38 +42,47 @@ class Groups:
             key, self._keys[number] = self._keys[number], None
             if key is not None:
                 del self._number[key]
-            self._series[number] = -1
+            self.series[number] = -1
             self._free.append(number)
-
-    def series(self, numbers: Groups_) -> Indexes:
-        """What the table calls these groups; -1 where the table is full."""
-        for number in numbers[self._series[numbers] < 0].tolist():
-            self._series[number] = self._table.intern(self._rule, dict(self._keys[number] or ()))
-        return self._series[numbers]
 
     def forget(self, series: Indexes) -> None:
         """The table calls other series by these indexes now."""
-        self._series[np.isin(self._series, series)] = -1
+        if len(series):
+            self.series[np.isin(self.series, series)] = -1
 
-    def _new(self, key: _Key) -> int:
+    def _new(self, key: Key) -> int:
         if self._free:
             number = self._free.pop()
             self._keys[number] = key
             return number
         self._keys.append(key)
         self._members.append(0)
-        if len(self._keys) > len(self._series):
-            more = np.full(max(16, len(self._series)), -1, np.int32)
-            self._series = np.concatenate((self._series, more))
+        if len(self._keys) > len(self.series):
+            more = np.full(max(16, len(self.series)), -1, np.int32)
+            self.series = np.concatenate((self.series, more))
         return len(self._keys) - 1
 
-    def state(self) -> list[_Key | None]:
+    def state(self) -> list[Key | None]:
         return self._keys
 
-    def restore(self, keys: list[_Key | None], members: NDArray[np.intp]) -> None:
+    def restore(self, keys: list[Key | None], members: NDArray[np.intp]) -> None:
         """``members``: how many each has. Table indexes are looked up again."""
         self._keys = keys
         self._members = members.tolist()
         self._number = {key: i for i, key in enumerate(keys) if key is not None}
         self._free = [i for i, key in enumerate(keys) if key is None]
-        self._series = np.full(max(16, len(keys)), -1, np.int32)
+        self.series = np.full(max(16, len(keys)), -1, np.int32)
+
+
+class Groups(Numbers):
+    """Groups that are series of their own in the table, under their rule."""
+
+    def __init__(self, rule: str, table: Series) -> None:
+        super().__init__()
+        self._rule, self._table = rule, table
+
+    def named(self, numbers: Groups_) -> Indexes:
+        """What the table calls these groups; -1 where the table is full."""
+        for number in numbers[self.series[numbers] < 0].tolist():
+            self.series[number] = self._table.intern(self._rule, dict(self._keys[number] or ()))
+        return self.series[numbers]

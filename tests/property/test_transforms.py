@@ -61,7 +61,7 @@ def run(story: Story, transforms: Transforms, batches: list[Batch]) -> list[dict
     found = []
     for batch in batches:
         tick = {}
-        for out in transforms.feed(batch):
+        for out in [*transforms.feed(batch), *transforms.flush()]:  # each batch is a round here
             for index, value in zip(out.series, out.values, strict=True):
                 tick[story.table.labels(int(index)).get("code", "all")] = float(value)
         found.append(tick)
@@ -72,39 +72,42 @@ class Plain:
     """One counter, read off its definition."""
 
     def __init__(self) -> None:
-        self.last, self.total = math.nan, 0.0
-        self.points: list[tuple[float, float]] = []  # snapshots: a sixteenth of the window apart
-        self.time_s, self.value = -math.inf, (math.nan, math.nan)
+        self.last, self.total, self.since = math.nan, 0.0, math.nan
+        self.counted_s, self.seen_s, self.value = -math.inf, -math.inf, (math.nan, math.nan)
+        self.past: list[tuple[float, float, float]] = []  # when noted, when counted, total
 
     def feed(self, now: float, raw: float) -> None:
-        self.time_s, self.value = now, (math.nan, math.nan)
+        self.seen_s, self.value = now, (math.nan, math.nan)
         if not math.isfinite(raw):
             return
-        if not math.isnan(self.last):
+        if math.isnan(self.last) or now - self.counted_s > 4 * WINDOW:
+            self.total, self.since = 0.0, now
+        else:
             self.total += raw - self.last if raw >= self.last else raw
-        self.last = raw
-        newest = self.points[-1][0] if self.points else -math.inf
-        if now - newest > 4 * WINDOW:
-            self.points = []
-        inside = [p for p in self.points if p[0] >= now - WINDOW * 17 / 16] or self.points[-1:]
-        if inside:
-            begun, before = inside[0]
+        self.last, self.counted_s = raw, now
+        inside = [p for p in self.past if p[0] >= now - WINDOW * 17 / 16] or self.past[-1:]
+        begun, before = inside[0][1:] if inside else (-math.inf, 0.0)
+        if begun < self.since:
+            begun, before = self.since, 0.0
+        if now > begun:
             self.value = self.total - before, now - begun
-        if now - newest >= WINDOW / 16:
-            self.points.append((now, self.total))
 
 
 def plain_sums(story: Story, how: str) -> list[dict[str, float]]:
     counters: dict[tuple[str, str], Plain] = {}
-    found = []
+    noted, found = -math.inf, []
     for now, target, tick in story.samples:
         for code, raw in tick.items():
             counters.setdefault((target, code), Plain()).feed(now, raw)
+        if tick and now - noted >= WINDOW / 16:
+            noted = now
+            for one in counters.values():
+                one.past.append((now, one.counted_s, one.total))
         sums: dict[str, float] = {}
         for (_, code), one in counters.items():
             grown, secs = one.value
             value = grown / secs if how == "rate" else grown
-            if code in tick and now - one.time_s <= WINDOW and math.isfinite(value):
+            if code in tick and now - one.seen_s <= WINDOW and math.isfinite(value):
                 sums[code] = sums.get(code, 0.0) + value
         found.append(sums)
     return found

@@ -223,7 +223,10 @@ WRONG_RULES = [
     ("    promql: sum by (service) (rate(errors_total[5m]))\n", "", "4:5: a rule needs `promql`"),
     ("{type: threshold, above: 0.5}", "{type: threshold}", "13:5: a threshold needs `above` or"),
     ('{job="shop"}', '{job="shop}', "9:5: `select`, column 42: expected a quoted text"),
-    ("as: p95", "as: p42", "11:9: 'p42' is not allowed; known: changes, delta, mean, p"),
+    ("as: p95", "as: p100", "9:5: `as: p100` is nothing that can be worked out; known: value"),
+    ("as: p95", "as: sum", "9:5: `as: sum` is nothing that can be worked out; known: value"),
+    ("by: [service]", "without: [service]", "9:5: `without` takes every label of `entity`"),
+    ("as: p95", "without: [pod]", "9:5: `by` and `without` exclude each other"),
     ("by: [service]", "by: [instance]", "9:5: `by` keeps no label of `entity: [service]`"),
     ("by: [service]", "window: 0s", "9:5: `window` must be more than 0"),
 ]  # fmt: skip
@@ -239,8 +242,8 @@ def test_wrong_in_a_rule(folder: Folder, old: str, new: str, said: str) -> None:
 
 
 def test_a_wrong_rule_does_not_hide_the_next(folder: Folder) -> None:
-    folder.write("rules/mine.yaml", RULES.replace("for: 1m", "for: 1").replace("p95", "p42"))
-    assert [line.split(":")[1] for line in folder.problems()] == ["7", "11"]
+    folder.write("rules/mine.yaml", RULES.replace("for: 1m", "for: 1").replace("p95", "p0x"))
+    assert [line.split(":")[1] for line in folder.problems()] == ["7", "9"]
 
 
 def test_a_rule_that_stands_in_two_files(folder: Folder) -> None:

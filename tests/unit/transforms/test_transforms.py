@@ -14,7 +14,8 @@ from aiopsd.transforms.selector import parse_selector
 
 
 class Stream:
-    """One rule fed by hand: label words and values in, label words and values out."""
+    """One rule fed by hand: label words and values in, label words and values out. Every batch is
+    a round of its own here; how batches become rounds is tested in test_rounds.py."""
 
     def __init__(self, select: str, as_: Any = "value", by: str = "", **more: Any) -> None:
         self.table = SeriesTable()
@@ -34,7 +35,7 @@ class Stream:
             "", time_s, np.array(list(pairs), np.int32), np.array(list(pairs.values()), float)
         )
         found: dict[str, float] = {}
-        for batch in self.transforms.feed(raw):
+        for batch in [*self.transforms.feed(raw), *self.transforms.flush()]:
             assert (batch.rule, batch.time_s) == ("rule", time_s)
             for index, value in zip(batch.series, batch.values, strict=True):
                 name = ",".join(f"{k}={v}" for k, v in sorted(self.table.labels(index).items()))
@@ -212,7 +213,8 @@ def test_a_rule_ticks_when_its_metric_was_read_and_nothing_matched() -> None:
     other = one.table.intern("", labels("unrelated service=api"))
     for series, ticks in ((index, 1), (other, 0)):
         raw = Batch("", 1.0, np.array([series], np.int32), np.array([5.0]))
-        assert [len(b.series) for b in one.transforms.feed(raw)] == [0] * ticks
+        one.transforms.feed(raw)
+        assert [len(b.series) for b in one.transforms.flush()] == [0] * ticks
 
 
 def test_state_survives_a_restart_in_the_middle_of_a_window() -> None:
