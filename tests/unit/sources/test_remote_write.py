@@ -359,6 +359,7 @@ async def test_a_silent_sender_is_gone_and_comes_back() -> None:
     clock = Clock()
     silent = {"clock": clock, "silent_after": Duration(0.04)}
     async with hook(**silent) as one, committing(one) as readings:
+        await readings.until(lambda: one.source._streaming)
         clock.now_s += 0.05
         await readings.until(lambda: one.witness.is_gone("rw"))
         assert one.witness.reasons["rw"] == "nobody has written yet"
@@ -370,6 +371,7 @@ async def test_a_silent_sender_is_gone_and_comes_back() -> None:
         assert not one.witness.is_gone("rw/127.0.0.1")
         await one.write(up(time_ms=T + 2))
     async with hook(**silent) as later, committing(later, readings.all[-1].position) as again:
+        await again.until(lambda: later.source._streaming)
         clock.now_s += 0.05
         await again.until(lambda: later.witness.is_gone("rw/127.0.0.1"))
 
