@@ -8,8 +8,11 @@ from aiopsd.detectors.absent import AbsentSettings
 from aiopsd.detectors.band import BandSettings
 from aiopsd.detectors.burn import BurnSettings
 from aiopsd.detectors.novel import NovelSettings
+from aiopsd.detectors.peer import PeerSettings
 from aiopsd.detectors.threshold import ThresholdSettings
 
-DetectorSettings = BandSettings | ThresholdSettings | AbsentSettings | NovelSettings | BurnSettings
+DetectorSettings = (
+    BandSettings | ThresholdSettings | AbsentSettings | NovelSettings | BurnSettings | PeerSettings
+)
 
 __all__ = ["DetectorSettings"]

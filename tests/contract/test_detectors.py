@@ -15,6 +15,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "absent": {},
     "novel": {},
     "burn": {"objective": 0.999, "label": "service"},
+    "peer": {},
 }
 """Settings without which a member cannot be built; every member of the union has an entry."""
 

@@ -18,6 +18,7 @@ SETTINGS: dict[str, Any] = {
     "absent": {},
     "novel": {"learn_samples": 3, "hold": 2},
     "burn": {"objective": 0.9, "label": "service", "bad": "s[12]", "at_least": 0.0},
+    "peer": {"group_by": (), "min_peers": 3},
 }
 MEMBERS = [one(**SETTINGS[str(one.__struct_config__.tag)]) for one in get_args(DetectorSettings)]
 SERIES = 4

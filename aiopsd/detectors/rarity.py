@@ -1,0 +1,85 @@
+"""How rare is a deviation on its own history? An online model of the tail, row by row.
+
+For members that judge groups, one round at a time; ``tail`` is the same thought for whole lanes.
+
+``u`` follows the 98 % quantile of the deviations; above it they are taken as exponential with a
+mean excess ``ex`` (peaks over threshold). The answer is a surprise in decades,
+``-log10 P(deviation > d)``: 3 is once in a thousand samples. Ask first, then ``learn``.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+from aiopsd.model import Floats
+from aiopsd.rows import At, Column, Rows
+
+QUANTILE: Final = 0.98
+START: Final = -np.log10(1 - QUANTILE)  # surprise at u: 1.7 decades
+DECADE: Final = np.log10(np.e)  # decades a mean excess
+PRIOR: Final = 8.0  # pseudo-exceedances of the first guess
+SLOWEST: Final = 0.0025  # of the quantile's gain: a larger one wanders
+MOST: Final = 30.0  # decades; beyond it numbers mean nothing
+
+COLUMNS: Final = {
+    "u": Column(),
+    "ex": Column(),  # mean excess, learned
+    "prior": Column(),  # mean excess, first guess
+    "hits": Column(),  # exceedances learned
+}
+
+
+def begin(rows: Rows, at: At, miss: Floats) -> None:
+    """Forgets what was learned. The guess: 98 % and the mean excess of a Gaussian, whose mean
+    deviation is ``miss``."""
+    u, excess = 2.9 * miss, 0.46 * miss
+    rows["u"][at], rows["prior"][at] = u, excess
+    rows["ex"][at] = rows["hits"][at] = 0.0
+
+
+def scale(rows: Rows, at: At, factor: Floats) -> None:
+    """The same history in other units: deviations became ``factor`` times as large."""
+    for name in ("u", "ex", "prior"):
+        rows[name][at] *= factor
+
+
+def mean_excess(rows: Rows, at: At) -> Floats:
+    """Shrunk to the first guess, as long as few were learned."""
+    hits = rows["hits"][at]
+    learned = (rows["ex"][at] * hits + PRIOR * rows["prior"][at]) / (hits + PRIOR)
+    return np.asarray(np.maximum(learned, 1e-300))
+
+
+def surprise(deviation: Floats, u: Floats, excess: Floats) -> Floats:
+    """In decades, at most 30; square law below u, exponential above."""
+    body = START * (deviation / np.maximum(u, 1e-300)) ** 2
+    above = START + DECADE * (deviation - u) / excess
+    return np.asarray(np.minimum(np.where(deviation > u, above, body), MOST))
+
+
+def deviation(surprise: Floats, u: Floats, excess: Floats) -> Floats:
+    """The inverse: how large a deviation of this surprise is."""
+    above = u + excess * (surprise - START) / DECADE
+    body = u * np.sqrt(np.maximum(surprise, 0.0) / START)
+    return np.asarray(np.where(surprise > START, above, body))
+
+
+def learn(rows: Rows, at: At, deviation: Floats, least: Floats, age: Floats) -> None:
+    """Takes in one deviation a row. ``least``: what counts; ``age``: samples judged so far."""
+    u, excess = rows["u"][at], mean_excess(rows, at)
+    gain = np.maximum(1 / np.sqrt(np.maximum(age, 1.0)), SLOWEST)
+    step = gain * np.clip(excess, 0.02 * u, 0.5 * np.maximum(u, excess))
+    over = deviation > u
+    rows["u"][at] = u + step * np.where(over, QUANTILE, QUANTILE - 1)
+    if over.any():
+        _exceed(rows, at[over], (deviation - u)[over], excess[over], least[over])
+
+
+def _exceed(rows: Rows, at: At, e: Floats, excess: Floats, least: Floats) -> None:
+    """Peaks teach, but one of them at most ten times what is known: the next ones teach more."""
+    ex, hits = rows["ex"][at], rows["hits"][at]
+    limit = np.maximum(10 * excess, least)
+    rows["ex"][at] = ex + np.maximum(1 / (hits + 1), 0.005) * (np.minimum(e, limit) - ex)
+    rows["hits"][at] = hits + 1
