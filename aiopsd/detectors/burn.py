@@ -16,12 +16,11 @@ from numpy.typing import NDArray
 
 from aiopsd.detectors import words
 from aiopsd.detectors.budget import BAD, HEARD, TOTAL, WINDOWS, Budget
-from aiopsd.detectors.families import Families, Key
+from aiopsd.detectors.families import INSIDE, VERDICT, Families, Key
 from aiopsd.model import Batch, Floats, Indexes, Labels, Scores
 from aiopsd.rows import At, Column, pack, unpack
 from aiopsd.settings import Duration, Settings
 
-INSIDE: Final = 0.49  # highest score of what does not speak
 KNOWN: Final = 0.5  # of a window; where less was heard, the rest counts as without errors
 HUGE: Final = 1e15  # no count is larger
 CALM_SECS: Final = 3600.0  # after which another class may speak for its family
@@ -92,33 +91,24 @@ class Burn:
     def _begin(self) -> None:
         self._families = Families(
             self.settings.label, self._labels,
-            n=Column(), last=Column(-np.inf), bad=Column(0, np.bool_), recent=Column(),
+            last=Column(-np.inf), bad=Column(0, np.bool_), recent=Column(),
         )  # fmt: skip
         self._budget = Budget(
-            self.settings.period, score=Column(), observed=Column(np.nan), high=Column(np.nan),
-            pair=Column(0, np.int64), certain=Column(0, np.bool_), speaker=Column(-1, np.int64),
-            strange_s=Column(-np.inf), certain_s=Column(-np.inf),
+            self.settings.period, pair=Column(0, np.int64), strange_s=Column(-np.inf),
+            certain_s=Column(-np.inf), **VERDICT,
         )  # fmt: skip
 
     def observe(self, batch: Batch) -> Scores:
         """Observed is the bad ratio of the long window that matters, NaN where none is known."""
-        owner, member, now = *self._place(batch.series), batch.time_s
-        there = owner >= 0
-        ids = np.unique(owner[there]).astype(np.int32)
-        self._judge(self._budget.turn(self._budget.rows.of(ids), now), now)
-        scores = self._scores(batch, member, ids)
-        self._learn(batch, owner, member)
-        return scores
-
-    def _place(self, series: Indexes) -> tuple[Indexes, At]:
-        """What each series counts for, -1 for nothing, and its row as a member."""
-        members = self._families.rows
-        if not self.settings.label:
-            return series, members.of(series)
-        for row, _, value in self._families.meet(series):
+        members, rows, now = self._families.rows, self._budget.rows, batch.time_s
+        for row, _, value in self._families.meet(batch.series):
             members["bad"][row] = self._bad.fullmatch(value) is not None
-        at = members.of(series)
-        return members["family"][at].astype(np.int32), at
+        owner = self._families.of(batch.series)
+        at = rows.of(np.unique(owner[owner >= 0]))
+        self._judge(self._budget.turn(at, now), now)
+        scores = self._families.scores(batch, rows, at[rows["score"][at] >= 0.5])
+        self._learn(batch, owner, members.find(batch.series))
+        return scores
 
     # --- judging ------------------------------------------------------------------------
 
@@ -144,7 +134,7 @@ class Burn:
         ratio = long[np.arange(len(at)), pair] * self._allowed
         rows["pair"][at], rows["score"][at] = pair, np.where(silent, 0.0, score)
         rows["observed"][at] = np.where(silent, np.nan, ratio)
-        rows["high"][at] = factors[pair] * self._allowed
+        rows["expected"][at], rows["high"][at] = self._allowed, factors[pair] * self._allowed
         self._speak(at[~silent & (best >= 1)], now)
 
     def _told(self, at: At, times: Floats, now: float) -> Floats:
@@ -180,47 +170,6 @@ class Burn:
             rows["speaker"][row] = members.series(np.array([worst]))[0]
         rows["strange_s"][at] = now
 
-    def _scores(self, batch: Batch, member: At, ids: Indexes) -> Scores:
-        """All series of the batch, and those that speak for a family and are not in it."""
-        rows, members = self._budget.rows, self._families.rows
-        at = rows.find(ids)
-        strange = at[rows["score"][at] >= 0.5]
-        absent = np.setdiff1d(rows["speaker"][strange], batch.series).astype(np.int32)
-        lacks = members.find(absent)
-        series = np.concatenate((batch.series, absent))
-        member = np.concatenate((member, lacks))
-        row = self._rows_of(series, member)
-        known = row >= 0
-        row = np.maximum(row, 0)
-        speaker = known & (rows["speaker"][row] == series)
-        missing = np.concatenate((~np.isfinite(batch.values), np.zeros(len(absent), bool)))
-        if self.settings.label:  # who speaks for others does so without a sample of its own
-            missing &= ~speaker
-        known &= ~missing
-        speaks = known & (speaker | (rows["score"][row] < 0.5))
-        score = np.where(known, rows["score"][row], 0.0)
-        high = np.where(known, rows["high"][row], np.nan)
-        return Scores(
-            rule=batch.rule,
-            time_s=batch.time_s,
-            series=series,
-            score=np.where(speaks, score, np.minimum(score, INSIDE)),
-            observed=np.where(known, rows["observed"][row], np.nan),
-            expected=np.full(len(series), self._allowed),
-            low=np.zeros(len(series)),
-            high=np.where(np.isfinite(high), high, self._allowed),
-            samples=members["n"][member].astype(np.int32),
-            certain=speaks & (score >= 0.5) & rows["certain"][row],
-            history=batch.history,
-        )
-
-    def _rows_of(self, series: Indexes, member: At) -> At:
-        """Rows of what these count for, -1 for nothing."""
-        owner = series
-        if self.settings.label:
-            owner = self._families.rows["family"][member].astype(np.int32)
-        return np.where((member < 0) | (owner < 0), -1, self._budget.rows.find(np.abs(owner)))
-
     # --- learning -----------------------------------------------------------------------
 
     def _learn(self, batch: Batch, owner: Indexes, member: At) -> None:
@@ -249,9 +198,9 @@ class Burn:
 
     def explain(self, series: int) -> Sequence[str]:
         """Burn rates of the pair that matters, all that bad events say, and what is left."""
-        rows, index = self._budget.rows, np.array([series], np.int32)
-        at = self._rows_of(index, self._families.rows.find(index))
-        if at[0] < 0:
+        family = self._families.of(np.array([series], np.int32))
+        rows, at = self._budget.rows, self._budget.rows.find(np.abs(family))
+        if family[0] < 0 or at[0] < 0:
             return ()
         sums, pair = self._budget.sums(at), int(rows["pair"][at[0]])
         long, short = (burn[0] for burn in self._burns(sums))
@@ -278,12 +227,7 @@ class Burn:
     # --- keeping ------------------------------------------------------------------------
 
     def forget(self, series: Indexes) -> None:
-        rows = self._budget.rows
-        died = self._families.forget(series)
-        rows.forget(np.array(died, np.int32) if self.settings.label else series)
-        _, at = rows.known()
-        gone = at[np.isin(rows["speaker"][at], series)]
-        rows["speaker"][gone] = -1
+        self._families.forget(series, self._budget.rows)
 
     def save(self) -> bytes:
         keys, members = self._families.state()
