@@ -25,6 +25,10 @@ class BadSeries(ValueError):
     """A series that nobody could find again: without labels, or with one of them twice."""
 
 
+class NotLabels(ValueError):
+    """These bytes are something else."""
+
+
 class Scan(Protocol):
     """A request, cut into series of which nothing was read yet but where they lie."""
 
@@ -39,7 +43,7 @@ class Scan(Protocol):
         ...
 
     def labels(self, key: bytes) -> Labels:
-        """Raises BadSeries."""
+        """Raises BadSeries; NotLabels where one of ``keys`` was a wrong guess."""
         ...
 
 
@@ -100,12 +104,16 @@ class Intake:
 
     def take(self, scan: Scan) -> Written:
         """Raises Malformed; then nothing of the request was taken."""
+        odd = _Odd(Counts(metadata=scan.metadata))
         found = self._keys.find(scan.keys)
+        new = np.flatnonzero(scan.plain & (found == UNKNOWN)).tolist()
+        bad = self._learn(scan, new, found, odd) if new else []
         plain = scan.plain & (found != UNKNOWN)
-        odd = _Odd(Counts(samples=int(plain.sum()), metadata=scan.metadata))
-        if not plain.all():
-            ones = [scan.one(at) for at in np.flatnonzero(~plain).tolist()]
-            self._take_odd(scan, ones, odd)
+        rest = ~plain
+        rest[bad] = False
+        if rest.any():
+            self._take_odd(scan, [scan.one(at) for at in np.flatnonzero(rest).tolist()], odd)
+        odd.counts.samples += int(plain.sum())
         series = np.concatenate((found[plain], np.array(odd.series, np.int32)))
         times_ms = np.concatenate((scan.times_ms[plain], np.array(odd.times_ms, np.int64)))
         values = np.concatenate((scan.values[plain], np.array(odd.values, np.float64)))
@@ -117,6 +125,31 @@ class Intake:
             series[kept], times_ms[kept], values[kept], fresh[fresh >= 0], odd.counts, odd.complaint
         )
 
+    def _learn(self, scan: Scan, new: list[int], found: Indexes, odd: _Odd) -> list[int]:
+        """Finds an index for each, but for those of bad series, and keys that are no labels;
+        returns the former."""
+        learned: dict[bytes, int] = {}
+        bad = []
+        for at in new:
+            try:
+                found[at] = self._interned(scan, scan.keys[at], learned)
+            except NotLabels:  # it only looked like a plain series
+                continue
+            except BadSeries as error:
+                odd.complain(error)
+                bad.append(at)
+        self._remember(learned, odd)
+        return bad
+
+    def _interned(self, scan: Scan, key: bytes, learned: dict[bytes, int]) -> int:
+        if key not in learned:
+            learned[key] = self._table.intern("", scan.labels(key))
+        return learned[key]
+
+    def _remember(self, learned: dict[bytes, int], odd: _Odd) -> None:
+        self._keys.learn(list(learned), list(learned.values()))
+        odd.fresh += learned.values()
+
     def _take_odd(self, scan: Scan, ones: Sequence[One], odd: _Odd) -> None:
         indexes = self._keys.find([one.key for one in ones]).tolist()
         learned: dict[bytes, int] = {}
@@ -125,7 +158,7 @@ class Intake:
             odd.counts.exemplars += one.exemplars
             try:
                 if index == UNKNOWN and one.samples:
-                    index = learned[one.key] = self._interned(scan, one.key, learned)
+                    index = self._interned(scan, one.key, learned)
                 elif one.histograms:
                     scan.labels(one.key)
             except BadSeries as error:
@@ -135,15 +168,9 @@ class Intake:
                 odd.add(index, time_ms, value)
             odd.counts.samples += len(one.samples)
             histograms += [(one.key, histogram) for histogram in one.histograms]
-        self._keys.learn(list(learned), list(learned.values()))
-        odd.fresh += learned.values()
+        self._remember(learned, odd)
         for key, histogram in histograms:
             self._take_histogram(scan, key, histogram, odd)
-
-    def _interned(self, scan: Scan, key: bytes, learned: dict[bytes, int]) -> int:
-        if key in learned:
-            return learned[key]
-        return self._table.intern("", scan.labels(key))
 
     def _take_histogram(self, scan: Scan, key: bytes, histogram: Histogram, odd: _Odd) -> None:
         points = self._bounds.points(key, histogram)

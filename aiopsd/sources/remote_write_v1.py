@@ -12,8 +12,8 @@ import numpy as np
 
 from aiopsd.contracts import Series
 from aiopsd.model import Labels
-from aiopsd.sources.protobuf import BYTES, Malformed, fields, text
-from aiopsd.sources.remote_write_intake import BadSeries, Intake, Written, checked
+from aiopsd.sources.protobuf import BYTES, Field, Malformed, fields, inner, text
+from aiopsd.sources.remote_write_intake import BadSeries, Intake, NotLabels, Written, checked
 from aiopsd.sources.remote_write_series import (
     SAMPLES,
     One,
@@ -82,15 +82,44 @@ class _Scan:
         return One(key, tuple(samples), tuple(histograms), exemplars)
 
     def labels(self, key: bytes) -> Labels:
-        try:
-            return checked([_label(key, one.start, one.end) for one in fields(key, 0, len(key))])
-        except Malformed as error:
-            raise BadSeries(f"a label that cannot be read: {error}") from None
+        return checked(_short(key) or _pairs(key))
 
 
-def _label(data: bytes, start: int, end: int) -> tuple[str, str]:
+def _short(key: bytes) -> list[tuple[str, str]] | None:
+    """Labels as nearly all are, ``0a <length> 0a <length> name 12 <length> value``, all shorter
+    than 128 bytes; None for others."""
+    pairs, at, end = [], 0, len(key)
+    try:
+        while at < end:
+            value_at = at + 4 + key[at + 3]
+            after = value_at + 2 + key[value_at + 1]
+            known = key[at] == 0x0A and key[at + 2] == 0x0A and key[value_at] == 0x12
+            if not known or key[at + 1] > 127 or after != at + 2 + key[at + 1]:
+                return None
+            pairs.append((key[at + 4 : value_at].decode(), key[value_at + 2 : after].decode()))
+            at = after
+    except (IndexError, UnicodeDecodeError):
+        return None
+    return pairs if at == end else None
+
+
+def _pairs(key: bytes) -> list[tuple[str, str]]:
+    try:
+        labels = list(fields(key, 0, len(key)))
+    except Malformed:
+        raise NotLabels(f"{len(key)} bytes") from None
+    if any(field.number != _LABELS for field in labels):
+        raise NotLabels(f"{len(key)} bytes")
+    try:
+        return [_label(key, field) for field in labels]
+    except Malformed as error:
+        raise BadSeries(f"a label that cannot be read: {error}") from None
+
+
+def _label(data: bytes, label: Field) -> tuple[str, str]:
+    inner(data, label)
     name = value = ""
-    for field in fields(data, start, end):
+    for field in fields(data, label.start, label.end):
         if field.number == 1:
             name = text(data, field)
         elif field.number == 2:

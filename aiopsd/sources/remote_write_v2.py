@@ -136,7 +136,7 @@ class _Scan:
         found, ends = _unpacked(np.frombuffer(packed, np.uint8))
         raw = self._known(found).tobytes()
         sizes = np.cumsum([end - start for start, end in places])
-        cuts = [0, *(4 * np.searchsorted(ends, sizes)).tolist()]
+        cuts = [0, *(4 * np.searchsorted(ends, sizes, side="right")).tolist()]
         for place, (start, end) in zip(at.tolist(), pairwise(cuts), strict=True):
             keys[place] = raw[start:end]
         return keys
