@@ -1,35 +1,52 @@
 """A series as bytes: its rule, then each label, in order of their names.
 
-No UTF-8 holds the two bytes that stand between them.
+``rule RS (name US value RS)*`` in UTF-8. Where that could be misread, because a label holds one of
+these signs or half a character, it begins with ESC and all parts are written with escapes.
 """
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 import numpy as np
 
 from aiopsd.model import Labels
 
-_ODD: Final = ("utf-8", "surrogatepass")  # half a character may stand in a label all the same
+_RS, _US, _ESC = "\x1e", "\x1f", "\x1b"
+ODD = _ESC.encode()  # what a name with escapes begins with
 
 
 def name_of(rule: str, labels: Labels) -> bytes:
-    pairs = [pair_of(name, labels[name]) for name in sorted(labels)]
-    return b"".join((rule.encode(*_ODD), b"\xff", *pairs))
+    text = rule + _RS + "".join([pair_of(name, labels[name]) for name in sorted(labels)])
+    n = len(labels)
+    if text.count(_RS) == n + 1 and text.count(_US) == n and not text.startswith(_ESC):
+        try:
+            return text.encode()
+        except UnicodeEncodeError:
+            pass
+    pairs = [pair_of(_escaped(name), _escaped(labels[name])) for name in sorted(labels)]
+    return "".join((_ESC, _escaped(rule), _RS, *pairs)).encode()
 
 
-def pair_of(name: str, value: str) -> bytes:
-    return b"%b\xfe%b\xff" % (name.encode(*_ODD), value.encode(*_ODD))
+def pair_of(name: str, value: str) -> str:
+    """Stands in the bytes of every series with this label, after another RS."""
+    return f"{name}{_US}{value}{_RS}"
 
 
 def labels_of(key: bytes) -> Labels:
-    labels = {}
-    for pair in key.split(b"\xff")[1:-1]:
-        name, _, value = pair.partition(b"\xfe")
-        labels[name.decode(*_ODD)] = value.decode(*_ODD)
-    return labels
+    parts = [pair.split(_US) for pair in key.decode().split(_RS)[1:-1]]
+    if key.startswith(ODD):
+        return {_plain(name): _plain(value) for name, value in parts}
+    return dict(parts)
+
+
+def _escaped(text: str) -> str:
+    return text.encode("unicode_escape").decode()
+
+
+def _plain(text: str) -> str:
+    return text.encode().decode("unicode_escape")
 
 
 # --- keeping them -----------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from aiopsd.keys import REFUSED, UNKNOWN, Codes, Keys
 from aiopsd.model import Batch, Floats, Indexes, Labels
-from aiopsd.names import cut, joined, labels_of, name_of, pair_of, unpacked
+from aiopsd.names import ODD, cut, joined, labels_of, name_of, pair_of, unpacked
 
 SPARED = 20  # expiries; the daemon has one with each checkpoint
 _VERSION = 2  # of what is saved
@@ -201,16 +201,15 @@ class SeriesTable:
 
     def latest(self, rule: str, where: Labels, since_s: float) -> list[tuple[Labels, float]]:
         """Newest finite values of this rule's series that match, not older than ``since_s``."""
-        pairs = [b"\xff" + pair_of(name, value) for name, value in where.items()]
         with self._lock:
-            at = self._of(rule)
+            at, keys = self._of(rule), self._keys
             at = at[(self._time[at] >= since_s) & np.isfinite(self._value[at])]
-            keys = [(self._keys[index], index) for index in at.tolist()]
-            return [
-                (labels_of(key), float(self._value[index]))
-                for key, index in keys
-                if all(pair in key for pair in pairs)
-            ]
+            found: list[int] = at.tolist()
+            for pair in (pair_of(*pair) for pair in where.items()):  # most are not meant at all
+                needle = b"\x1e" + pair.encode(errors="replace")
+                found = [i for i in found if needle in keys[i] or keys[i].startswith(ODD)]
+            matches = [(labels_of(keys[i]), float(self._value[i])) for i in found]
+        return [one for one in matches if where.items() <= one[0].items()]
 
     def expire(self, before_s: float) -> Indexes:
         """Frees series not seen since ``before_s``; who keeps rows by index must forget them.

@@ -1,11 +1,14 @@
 """Labels to indexes and back, bounded, and never confused by clocks."""
 
 import sys
+import time
+import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 
+from aiopsd.keys import UNKNOWN
 from aiopsd.model import Batch
 from aiopsd.series import SPARED, SeriesTable
 
@@ -142,3 +145,62 @@ def test_a_table_from_the_future_takes_samples_of_now() -> None:
     table.rewind(100.0)
     assert table.record(batch("r", 101.0, {ahead: 2.0})).values.tolist() == [2.0]
     assert table.latest("r", {"n": "old"}, 6.0) == []
+
+
+class Pods:
+    """A fleet of which a tenth is replaced each hour, read by a source that keeps its keys."""
+
+    SIZE, TICKS = 1000, 10  # ticks an hour
+
+    def __init__(self, table: SeriesTable) -> None:
+        self.table, self.keys = table, table.keys("r")
+        self.pods = list(range(self.SIZE))
+        self.born = self.SIZE
+        self.random = np.random.default_rng(3)
+        self.meaning = np.full(64, -1)  # by index: what a detector's row was learned from
+        self.now_s = 0.0
+
+    def tick(self) -> None:
+        """Seen, judged, and forgotten after an hour."""
+        for at in self.random.integers(0, self.SIZE, self.SIZE // 10 // self.TICKS).tolist():
+            self.born += 1
+            self.pods[at] = self.born
+        raw = [b"pod-%d" % pod for pod in self.pods]
+        found = self.keys.find(raw)
+        new = np.flatnonzero(found == UNKNOWN).tolist()
+        fresh = [self.table.intern("r", {"pod": raw[at].decode(), "zone": "a"}) for at in new]
+        self.keys.learn([raw[at] for at in new], fresh)
+        found[new] = fresh
+        self.now_s += 3600.0 / self.TICKS
+        kept = self.table.record(Batch("r", self.now_s, found, np.array(self.pods, float)))
+        assert len(kept.series) == self.SIZE, "a series found no room, or two share one index"
+        self.judge(kept)
+        gone = self.table.expire(self.now_s - 3600.0)
+        self.meaning[gone[gone < len(self.meaning)]] = -1
+
+    def judge(self, batch: Batch) -> None:
+        if len(self.meaning) < self.table.capacity:
+            more = np.full(self.table.capacity - len(self.meaning), -1)
+            self.meaning = np.concatenate((self.meaning, more))
+        meant = self.meaning[batch.series]
+        assert ((meant == -1) | (meant == batch.values)).all(), "an index means two series"
+        self.meaning[batch.series] = batch.values
+
+
+def test_days_of_churn_leave_memory_and_time_flat() -> None:
+    table = SeriesTable(limit=2 * Pods.SIZE)
+    pods = Pods(table)
+    held, took = [], []
+    tracemalloc.start()
+    for _ in range(4):
+        begun = time.process_time()
+        for _ in range(24 * Pods.TICKS):
+            pods.tick()
+        took.append(time.process_time() - begun)
+        held.append(tracemalloc.get_traced_memory()[0])
+    tracemalloc.stop()
+    assert table.refused == 0
+    assert table.capacity < 1.4 * Pods.SIZE
+    assert len(pods.keys) < 2 * Pods.SIZE + 1000
+    assert held[3] < 1.25 * held[1]  # keys of the dead are swept now and then
+    assert took[3] < 2 * took[1]
