@@ -67,7 +67,7 @@ class RuleSettings(Settings, frozen=True, kw_only=True):
             raise ValueError(f"`by` keeps no label of `entity: [{', '.join(self.entity)}]`: "
                              "nobody could say what is sick")  # fmt: skip
         if self.select and set(self.entity) <= set(self.without):
-            raise ValueError("`without` takes every label of `entity`: nobody could say what is sick")
+            raise ValueError("`without` takes every label of `entity`: nobody knew what is sick")
         if self.select:
             self.selection()
 

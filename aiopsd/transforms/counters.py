@@ -22,6 +22,8 @@ Flags = NDArray[np.bool_]
 
 A_WINDOW: Final = 16  # snapshots
 JITTER: Final = 1 / A_WINDOW  # of the window: scrapes are not on the dot
+FINE: Final = 2.0**-20  # of what was counted: a total must tell as much
+_COARSER: Final = 16.0
 HOLE: Final = 4.0  # windows; what happened in a longer hole is unknown
 
 COLUMNS: Final = {
@@ -51,8 +53,14 @@ class Counters:
             else:
                 grown = np.where(values >= last, values - last, np.maximum(values, 0.0))
             new = total + grown
-            # One absurd sample must not drown what comes after it: such a row begins anew.
-            drowned = ~np.isfinite(new) | ((grown > 0) & (grown < np.spacing(new)))
+            # One absurd sample must not drown what comes after it: a row whose total is far
+            # coarser than the counter itself begins anew.
+            coarse = np.spacing(new)
+            drowned = ~np.isfinite(new) | (
+                (grown > 0)
+                & (coarse > FINE * grown)
+                & (coarse > _COARSER * np.spacing(np.abs(values)))
+            )
             hole = (times - counted > HOLE * self._window_secs) | (times <= counted)
         anew = np.isnan(last) | hole | drowned
         new, began = np.where(anew, 0.0, new), np.where(anew, times, since)
@@ -73,7 +81,10 @@ class Counters:
 
     def leave(self, now_s: float, rows: int) -> None:
         """After the samples of a tick. ``rows``: how many rows there may be."""
-        if not self._past or now_s - self._past[-1][0] >= self._window_secs / A_WINDOW:
+        since = now_s - self._past[-1][0] if self._past else np.inf
+        if since == 0:  # more of the same moment
+            self._past.pop()
+        if since == 0 or since >= self._window_secs / A_WINDOW:
             counted, total = self._rows["counted"][:rows], self._rows["total"][:rows]
             self._past.append((now_s, counted.copy(), total.copy()))
 

@@ -26,6 +26,8 @@ _Part = tuple[Indexes, Floats, Floats]  # series, values, times
 
 LONGEST_SECS: Final = 60.0  # nobody waits longer for company
 STEADY: Final = 0.3  # a gap this much longer or shorter than the one before is another
+_SLOTS: Final = 64  # of a round, to look for a pause in
+_PAUSE, _LONGER = 8, 1.5  # slots; times as long as the pause at its end
 IDLE, DUE, HERE = 0, 1, 2  # states of a series: outside, awaited in, or part of an open round
 NOBODY: Final = -1  # the circle of series that no rule looks at
 _WHOLE: Final = 1 << 62  # waits for: a first round does not know for whom
@@ -130,28 +132,32 @@ class Rounds:
     def _begin(self, series: Indexes, circles: Indexes, now_s: float) -> None:
         for circle in np.unique(circles).tolist():
             self._open[circle], self._begun[circle] = True, now_s
-            self._idle[circle] = 0.0
             if self._newest[circle] == -np.inf and self._patient[circle]:
                 self._waiting[circle], self._until[circle] = _WHOLE, now_s + LONGEST_SECS
-                continue
-            first = series[circles == circle]
-            gaps = self._gap[first][self._steady[first]]
-            ahead = min(float(gaps.min(initial=LONGEST_SECS)), LONGEST_SECS) if len(gaps) else 0.0
-            self._until[circle] = now_s + ahead * (1 + STEADY)
-            self._waiting[circle] = self._await(circle, now_s, ahead)
+            else:
+                self._await(circle, series[circles == circle], now_s)
 
-    def _await(self, circle: int, now_s: float, ahead: float) -> int:
-        """Marks who is due until ``ahead``; not who failed to come for a while already."""
-        if not ahead:
-            return 0
-        # After a silence of all, such as an outage, each is as late as all are.
-        idle = self._idle[circle] = max(0.0, now_s - self._newest[circle] - ahead)
+    def _await(self, circle: int, first: Indexes, now_s: float) -> None:
+        """Marks who is due before the most frequent of them comes again; not who failed to come
+        for a while already."""
         members = self._of(circle)
+        members = members[self._steady[members]]
         gap = self._gap[members]
-        expected = self._seen[members] + gap + idle
-        due = self._steady[members] & (expected > now_s - gap) & (expected <= now_s + ahead)
-        self._state[members[due]] = DUE
-        return int(due.sum())
+        expected = self._seen[members] + gap
+        alive = expected > now_s - gap
+        idle = 0.0
+        if not alive.any():  # an outage of all: they are as late as those that are here now
+            known = first[self._steady[first]]
+            idle = now_s - float((self._seen[known] + self._gap[known]).max(initial=-np.inf))
+            alive = expected + idle > now_s - gap  # nobody, when those here come at odd times
+        self._idle[circle] = idle if alive.any() else 0.0
+        ahead = min(float(gap[alive].min(initial=np.inf)), LONGEST_SECS) if alive.any() else 0.0
+        wait = expected + self._idle[circle] - now_s
+        alive &= wait <= ahead
+        longest = _until_pause(wait[alive], ahead)
+        due = members[alive & (wait <= longest)]
+        self._state[due] = DUE
+        self._waiting[circle], self._until[circle] = len(due), now_s + longest + ahead * STEADY
 
     def _close_repeated(self, again: Indexes, now_s: float) -> list[Round]:
         """A sample of these was there already. Who is new is taken to come as often as they."""
@@ -233,33 +239,29 @@ class Rounds:
 
     def state(self) -> dict[str, Any]:
         known = self.known()
-        series, values, times = _joined(self._parts)
-        numbers: dict[str, NDArray[Any]] = {"known": known, "seen": self._seen[known], "gap": self._gap[known],
-                   "steady": self._steady[known], "state": self._state[known],
-                   "series": series, "values": values, "times": times}  # fmt: skip
-        circles: dict[str, NDArray[Any]] = {n: getattr(self, f"_{n}") for n in _BY_CIRCLE}
-        return {name: array.tobytes() for name, array in (numbers | circles).items()} | {
-            "history": self._history
-        }
+        by_series = {name: getattr(self, f"_{name}")[known] for name in _BY_SERIES}
+        by_circle = {name: getattr(self, f"_{name}") for name in _BY_CIRCLE}
+        parts = dict(zip(("series", "values", "times"), _joined(self._parts), strict=True))
+        arrays: dict[str, Any] = {"known": known, **by_series, **by_circle, **parts}
+        saved: dict[str, Any] = {name: array.tobytes() for name, array in arrays.items()}
+        return saved | {"history": self._history}
 
     def restore(self, saved: dict[str, Any], *, same: bool) -> Indexes:
         """Returns the series that must enter before the next ``feed``; then ``settle``. With
-        ``same`` the circles are those of then, otherwise their rounds end as soon as they can."""
+        ``same`` the circles are those of then, otherwise what waited is part of a first round."""
         known = np.frombuffer(saved["known"], np.int32)
         self._reach(int(known.max(initial=-1)))
-        self._seen[known] = np.frombuffer(saved["seen"])
-        self._gap[known] = np.frombuffer(saved["gap"])
-        self._steady[known] = np.frombuffer(saved["steady"], np.bool_)
         self._history = bool(saved["history"])
+        for name in _BY_SERIES:
+            array = getattr(self, f"_{name}")
+            if same or name != "state":
+                array[known] = np.frombuffer(saved[name], array.dtype)
+        for name in _BY_CIRCLE if same else ():
+            array = getattr(self, f"_{name}")
+            array[:] = np.frombuffer(saved[name], array.dtype)
         series = np.frombuffer(saved["series"], np.int32)
         self._parts = [(series, _floats(saved["values"]), _floats(saved["times"]))]
-        if same:
-            self._state[known] = np.frombuffer(saved["state"], np.int8)
-            for name in _BY_CIRCLE:
-                array = getattr(self, f"_{name}")
-                array[:] = np.frombuffer(saved[name], array.dtype)
-            return known
-        return series
+        return known if same else series
 
     def settle(self) -> None:
         """After ``restore``, when all have entered."""
@@ -271,11 +273,28 @@ class Rounds:
         self._state[series[kept]] = HERE
         lost = np.unique(self._circle[series[kept]])
         lost = lost[~self._open[lost]]
-        self._open[lost], self._waiting[lost], self._until[lost] = True, _WHOLE, -np.inf
-        self._begun[lost] = times.min()
+        self._open[lost], self._waiting[lost] = True, _WHOLE
+        self._begun[lost], self._until[lost] = times.min(), times.min() + LONGEST_SECS
 
 
+_BY_SERIES: Final = ("seen", "gap", "steady", "state")
 _BY_CIRCLE: Final = ("open", "begun", "until", "newest", "idle", "waiting")
+
+
+def _until_pause(waits: Floats, ahead: float) -> float:
+    """A round should end where the circle makes its longest pause, so that what comes at nearly
+    the same moment is not in two rounds. As long as it ends at a pause that is about as long as
+    the longest, it stays as it is."""
+    if not len(waits) or not ahead:
+        return 0.0
+    slots = np.bincount(np.clip(waits / ahead * _SLOTS, 0, _SLOTS - 1).astype(np.intp))
+    slots[0] += 1  # of the one that is here
+    taken = np.flatnonzero(slots)
+    pauses = np.diff(taken, append=_SLOTS)
+    best = int(pauses.argmax())
+    if pauses[best] <= max(_LONGER * pauses[-1], _PAUSE):
+        return ahead
+    return float((taken[best] + 1) / _SLOTS * ahead)
 
 
 def _joined(parts: Sequence[_Part]) -> _Part:

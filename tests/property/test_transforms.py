@@ -184,3 +184,124 @@ def walk(q: float, buckets: list[tuple[float, float]]) -> float:
             return start + (bound - start) * (rank - below) / (count - below)
         start, below = bound, count
     return start
+
+
+steady = st.lists(
+    st.lists(st.sampled_from([*range(8), None]), min_size=8, max_size=8), min_size=2, max_size=12
+)
+cuts = st.lists(st.permutations(range(8)), min_size=12, max_size=12)
+widths = st.lists(st.integers(1, 8), min_size=12, max_size=12)
+FORMS = {
+    "rate": compile_selection("hits", "rate", ("code",), None, 30.0),
+    "sum": compile_selection("hits", "value", ("code",), None, 30.0),
+    "ratio": compile_selection('hits{code="200"}', "delta", ("x",), "hits", 30.0),
+    "alone": compile_selection("hits", "delta", (), None, 30.0),
+    "p90": compile_selection("took", "p90", ("x",), None, 30.0),
+}
+
+
+def ticking(table: SeriesTable, growth: Any, split: Any) -> list[Batch]:
+    """Eight series that come every 10 s; ``split`` says in which parts, and in which order."""
+    names = [{"__name__": "hits", "code": CODES[n % 3], "instance": str(n)} for n in range(4)]
+    names += [{"__name__": "took_bucket", "le": le} for le in ("1", "2", "4", "+Inf")]
+    series = np.array([table.intern("", one) for one in names], np.int32)
+    totals, batches = np.zeros(8), []
+    for tick, more in enumerate(growth):
+        totals += [0.0 if one is None else float(one) for one in more]
+        values = np.where([one is None for one in more], np.nan, totals)
+        for part in split(tick):
+            batches.append(Batch("", 1000.0 + 10 * tick, series[part], values[part]))
+    return batches
+
+
+def at_ends(table: SeriesTable, batches: list[Batch]) -> dict[tuple[str, str, float], float]:
+    """The last word on each moment."""
+    transforms, found = Transforms(FORMS, table), {}
+    for batch in batches:
+        for out in transforms.feed(batch):
+            for index, value in zip(out.series.tolist(), out.values.tolist(), strict=True):
+                found[out.rule, str(table.labels(index)), out.time_s] = value
+    for out in transforms.flush():
+        for index, value in zip(out.series.tolist(), out.values.tolist(), strict=True):
+            found[out.rule, str(table.labels(index)), out.time_s] = value
+    return found
+
+
+@settings(max_examples=150, deadline=None)
+@given(growth=steady, orders=cuts, width=widths)
+def test_any_batching_of_a_tick_gives_the_same(growth: Any, orders: Any, width: Any) -> None:
+    def whole(_: int) -> list[list[int]]:
+        return [list(range(8))]
+
+    def parts(tick: int) -> list[list[int]]:
+        order, size = orders[tick], width[tick]
+        return [list(order[n : n + size]) for n in range(0, 8, size)]
+
+    table = SeriesTable()
+    wanted = at_ends(table, ticking(table, growth, whole))
+    assert at_ends(table, ticking(table, growth, parts)) == wanted
+
+
+@settings(max_examples=60, deadline=None)
+@given(growth=steady, orders=cuts, width=widths, cut=st.integers(0, 60))
+def test_save_and_load_within_a_round_changes_nothing(
+    growth: Any, orders: Any, width: Any, cut: int
+) -> None:
+    def parts(tick: int) -> list[list[int]]:
+        order, size = orders[tick], width[tick]
+        return [list(order[n : n + size]) for n in range(0, 8, size)]
+
+    def run(one: Transforms, batches: list[Batch]) -> list[Any]:
+        return [(b.rule, b.time_s, b.series.tolist(), b.values.tolist())
+                for batch in batches for b in one.feed(batch)]  # fmt: skip
+
+    table = SeriesTable()
+    batches = ticking(table, growth, parts)
+    whole, first, second = (Transforms(FORMS, table) for _ in range(3))
+    wanted = run(whole, batches)
+    found = run(first, batches[:cut])
+    second.load(first.save())
+    found += run(second, batches[cut:])
+    assert found == wanted
+    assert second.save() == whole.save()
+
+
+hostile = st.one_of(
+    st.sampled_from(
+        [math.nan, math.inf, -math.inf, 0.0, -0.0, 5e-324, 1e-300, 1e300, 1.8e308, -1.0]
+    ),
+    st.floats(allow_nan=True),
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(values=st.lists(hostile, min_size=2, max_size=30), restart=st.booleans())
+def test_hostile_values_break_neither_their_series_nor_its_neighbours(
+    values: list[float], restart: bool
+) -> None:
+    table = SeriesTable()
+    names = [
+        {"__name__": "hits", "code": "200", "instance": "bad"},
+        {"__name__": "hits", "code": "404", "instance": "good"},
+        {"__name__": "took_bucket", "le": "1"},
+        {"__name__": "took_bucket", "le": "+Inf"},
+    ]
+    series = np.array([table.intern("", one) for one in names], np.int32)
+    one = Transforms(FORMS, table)
+    good: list[float] = []
+    for tick, value in enumerate([*values, *([100.0 * n for n in range(1, 12)])]):
+        raw = np.array([value, 50.0 * tick, value, value])
+        for out in one.feed(Batch("", 1000.0 + 10 * tick, series, raw)):
+            assert np.isfinite(out.values).all()
+            for index, derived in zip(out.series.tolist(), out.values.tolist(), strict=True):
+                if out.rule == "rate" and table.labels(index) == {"code": "404"}:
+                    good.append(derived)
+                last = derived if table.labels(index) == {"code": "200"} else math.nan
+                if out.rule == "rate" and tick == len(values) + 10 and not math.isnan(last):
+                    assert last == pytest.approx(10.0), "the bad one is well again"
+        if restart and tick % 3 == 0:
+            again = Transforms(FORMS, table)
+            again.load(one.save())
+            one = again
+    assert good == pytest.approx([5.0] * len(good))
+    assert len(good) >= len(values) + 8
