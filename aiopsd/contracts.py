@@ -90,6 +90,7 @@ class SourceContext:
     history_secs: float = 0.0  # how far back to read before speaking
     base: Path = Path()  # relative paths and secret files are looked for here
     routes: dict[str, Handler] = field(default_factory=dict)  # POST path -> handler, for push
+    types: dict[str, str] = field(default_factory=dict)  # metric -> counter, gauge, histogram ...
 
 
 class Source(Protocol):
