@@ -14,7 +14,7 @@ from aiopsd.model import Kind, Mode, Severity
 from aiopsd.notifiers import NotifierSettings
 from aiopsd.settings import Duration, Settings
 from aiopsd.sources import SourceSettings
-from aiopsd.transforms import Agg, As, Selection, compile_selection
+from aiopsd.transforms import PREFIX, Agg, As, Selection, compile_selection
 
 STATE = "state"
 _RULE_ID = re.compile(r"[A-Za-z_][\w.:-]*", re.ASCII)
@@ -55,6 +55,8 @@ class RuleSettings(Settings, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         if not _RULE_ID.fullmatch(self.id):
             raise ValueError(f"`id: {self.id}` must be a word of letters, digits and _ . : -")
+        if self.id.startswith(PREFIX):
+            raise ValueError(f"`id: {self.id}`: `{PREFIX}` begins the ids of the built-in watch")
         if not self.promql and not self.select:
             raise ValueError("a rule needs `promql` (asked of Prometheus) or `select` (streamed)")
         if (self.detector is None) == (self.change is None):
@@ -171,6 +173,7 @@ class DaemonSettings(Settings, frozen=True, kw_only=True):
     playbooks: str = "playbooks"
     state: str = STATE
     history: Duration = Duration(6 * 3600)
+    watch_all: Literal["light", "full", "off"] = "light"
     notifiers: dict[str, NotifierSettings] = {}
     executors: dict[str, ExecutorSettings] = {}
     automation: AutomationSettings = AutomationSettings()

@@ -2,10 +2,11 @@
 
 from aiopsd.transforms.selection import Agg, As, Selection, compile_selection
 from aiopsd.transforms.transforms import Transforms
-from aiopsd.transforms.unruled import BUILT_IN, BuiltIn, Unruled
+from aiopsd.transforms.unruled import BUILT_IN, PREFIX, BuiltIn, Unruled
 
 __all__ = [
     "BUILT_IN",
+    "PREFIX",
     "Agg",
     "As",
     "BuiltIn",

@@ -48,6 +48,11 @@ class Transforms:
     def unruled(self) -> frozenset[str]:
         return self._unruled.rules if self._unruled else frozenset()
 
+    def named(self, rule: str, labels: Labels) -> tuple[str, Labels]:
+        """Under which rule and labels the table has the series of an anomaly."""
+        raw = self._unruled.named(rule, labels) if self._unruled else None
+        return (rule, labels) if raw is None else ("", raw)
+
     def _begin(self) -> None:
         patient = [not flow.selection.alone for flow in self._flows.values()]
         self._rounds = Rounds(len(patient) + 1, np.array([*patient, True]))

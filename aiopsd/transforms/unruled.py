@@ -22,6 +22,7 @@ from aiopsd.transforms.groups import Numbers
 from aiopsd.transforms.members import Members
 from aiopsd.transforms.quantile import quantiles
 
+PREFIX: Final = "watch_all."  # of the ids of built-in rules
 WINDOW_SECS: Final = 120.0  # of rates and quantiles
 LOGS: Final = "log_lines"  # lines have rules of their own kind
 How = Literal["value", "rate", "p50", "p99"]
@@ -29,6 +30,9 @@ How = Literal["value", "rate", "p50", "p99"]
 _ERRORS: Final = re.compile(r"error|fail|exception|panic|abort|5xx")
 _TRAFFIC: Final = re.compile(r"request|quer(y|ies)|message|call")
 _LATENCY: Final = re.compile(r"seconds|latency|duration|_ms\b|milliseconds")
+
+
+QUANTILES: Final[Mapping[How, float]] = {"p50": 0.5, "p99": 0.99}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +45,30 @@ class BuiltIn:
 
     @property
     def rule(self) -> str:
-        return ".".join(filter(None, ("watch_all", self.how, self.kind, self.unit)))
+        return ".".join(filter(None, (PREFIX + self.how, self.kind, self.unit)))
+
+    @property
+    def title(self) -> str:
+        """Words before the metric's name."""
+        return {"value": "", "rate": "rate of", "p50": "median of", "p99": "p99 of"}[self.how]
+
+    def shown(self, labels: Labels) -> Labels:
+        """A raw series' labels for people: the metric's name is one of them."""
+        rest = {name: value for name, value in labels.items() if name not in ("__name__", "le")}
+        name = labels.get("__name__", "")
+        if self.how in QUANTILES:
+            return {"metric": name.removesuffix("_bucket"), **rest}
+        return {"metric": name, **rest, **({"le": labels["le"]} if "le" in labels else {})}
+
+    def raw(self, labels: Labels) -> Labels:
+        """The labels of the raw series that stands for this one: the inverse of ``shown``."""
+        rest = {name: value for name, value in labels.items() if name != "metric"}
+        name = labels.get("metric", "")
+        if self.how in QUANTILES:
+            return {"__name__": f"{name}_bucket", **rest, "le": "+Inf"}
+        return {"__name__": name, **rest}
 
 
-QUANTILES: Final[Mapping[How, float]] = {"p50": 0.5, "p99": 0.99}
 BUILT_IN: Final = (
     BuiltIn("value", "saturation"),
     BuiltIn("value", "availability"),
@@ -76,6 +100,10 @@ class Unruled:
         self._buckets = Members("delta", WINDOW_SECS)
         self._histograms = Numbers()  # their series: of their +Inf buckets
         self._sort: Indexes = np.zeros(0, np.int32)  # by histogram: number of its p50
+
+    def named(self, rule: str, labels: Labels) -> Labels | None:
+        """What the table calls the series that an anomaly of this rule names."""
+        return next((one.raw(labels) for one in BUILT_IN if one.rule == rule), None)
 
     def watches(self, name: str) -> bool:
         return name != LOGS
