@@ -17,7 +17,8 @@ from tests.bench import corpus
 from tests.bench.corpus import Case
 
 Flags = NDArray[np.bool_]
-LIMITS = tuple(np.round(np.arange(0.36, 0.82, 0.02), 2).tolist())  # 0.5 is a detector's own
+OWN = 0.5
+LIMITS = tuple(np.round(np.arange(0.36, 0.82, 0.02), 2).tolist())
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,8 @@ def ours(times_s: Floats, values: Floats) -> Said:
     judged = judge(times_s, values)
 
     def at(limit: float) -> Flags:
-        return np.asarray(judged.alert_score >= limit)
+        own = limit == accuracy.OWN
+        return judged.is_anomaly if own else np.asarray(judged.alert_score >= limit)
 
     return Said(judged.score, judged.alert_score, judged.is_anomaly, at, judged.is_certain)
 

@@ -1,11 +1,15 @@
-"""How fast the bank is, how quiet on quiet series, and how soon it sees a fault.
+"""How fast the bank and its neighbours are, and how soon the bank sees a fault.
 
 ``make bench`` prints the tables; the bounds are far from what a quiet machine reaches, so that a
 busy one passes too.
 """
 
+import csv
+import io
+import subprocess
+import sys
 import time
-from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,57 +19,6 @@ from aiopsd.logs import Miner
 from aiopsd.model import Batch, LogBatch, LogLine
 from aiopsd.series import SeriesTable
 from aiopsd.transforms import Transforms, compile_selection
-
-DAY = 86400.0
-Make = Callable[[np.random.Generator, int, int], np.ndarray]
-
-
-def _ar(decay: float) -> Make:
-    def make(random: np.random.Generator, ticks: int, n: int) -> np.ndarray:
-        shocks, values = random.standard_normal((ticks, n)), np.zeros((ticks, n))
-        for t in range(1, ticks):
-            values[t] = decay * values[t - 1] + shocks[t]
-        return 100 + values
-
-    return make
-
-
-def _daily(random: np.random.Generator, ticks: int, n: int) -> np.ndarray:
-    phase = 2 * np.pi * (np.arange(ticks)[:, None] / 1440 + random.random(n))
-    return 100 + 30 * np.sin(phase) + 5 * random.standard_normal((ticks, n))
-
-
-QUIET: dict[str, Make] = {
-    "gaussian": lambda random, t, n: 100 + 10 * random.standard_normal((t, n)),
-    "poisson 0.3": lambda random, t, n: random.poisson(0.3, (t, n)).astype(float),
-    "poisson 20": lambda random, t, n: random.poisson(20, (t, n)).astype(float),
-    "ar 0.9": _ar(0.9),
-    "ar 0.99": _ar(0.99),
-    "daily": _daily,
-}
-
-
-def test_quiet_series_are_quiet() -> None:
-    """At most one certain stretch in 1000 series-days, at one-minute ticks."""
-    days, n = 5, 60
-    print(f"\n{'series':12} certain/1000 days  suspicious/day")
-    for name, make in QUIET.items():
-        values = make(np.random.default_rng(7), days * 1440, n)
-        certain, strange = _stretches(values, every_secs=60.0)
-        print(f"{name:12} {1000 * certain / days / n:17.1f}  {strange / days / n:14.2f}")
-        assert certain <= 1, name
-
-
-def _stretches(values: np.ndarray, every_secs: float) -> tuple[int, int]:
-    band, series = BandSettings().build(lambda _: {}), np.arange(values.shape[1], dtype=np.int32)
-    before = np.zeros((2, len(series)), bool)
-    found = np.zeros(2, int)
-    for n, row in enumerate(values):
-        scores = band.observe(Batch("r", 20_000 * DAY + n * every_secs, series, row))
-        now = np.stack((scores.certain, scores.score >= 0.5))
-        found += (now & ~before).sum(axis=1)
-        before = now
-    return int(found[0]), int(found[1])
 
 
 def test_faults_are_seen() -> None:
@@ -108,6 +61,28 @@ def test_band_speed(n: int) -> None:
     print(f"\nband {n:7,} series: {1000 * secs:7.2f} ms a tick, {n / secs:12,.0f} samples/s, "
           f"{size:,.0f} B a series saved")  # fmt: skip
     assert n < 100_000 or n / secs > 100_000
+
+
+@pytest.mark.parametrize("columns", [1, 19])
+def test_detect_speed(columns: int, tmp_path: Path) -> None:
+    """The whole process: start, read, judge, write."""
+    random, rows = np.random.default_rng(11), 40_000
+    values = (100 + 10 * random.standard_normal((rows, columns))).round(3).tolist()
+    text = io.StringIO()
+    names = ["timestamp", *(f"m{n}" for n in range(columns))]
+    csv.writer(text).writerows([names, *([1e9 + 300 * n, *x] for n, x in enumerate(values))])
+    (tmp_path / "in.csv").write_text(text.getvalue())
+    (tmp_path / "few.csv").write_text("timestamp,value\n1,2\n2,3\n")
+    secs = {}
+    for name in ("few", "in"):
+        command = [sys.executable, "-m", "aiopsd", "detect", f"{name}.csv", "-o", "out.csv"]
+        begun = time.perf_counter()
+        subprocess.run(command, cwd=tmp_path, check=True)
+        secs[name] = time.perf_counter() - begun
+    rate = rows * columns / secs["in"]
+    print(f"\naiopsd detect, {rows:,} rows x {columns}: {secs['in']:.2f} s, {rate:,.0f} points/s, "
+          f"start and two rows {secs['few']:.2f} s")  # fmt: skip
+    assert rate > 1000
 
 
 @pytest.mark.parametrize("targets", [1, 10])
