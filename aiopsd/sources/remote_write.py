@@ -17,7 +17,7 @@ from aiohttp import web
 
 from aiopsd.contracts import SourceContext
 from aiopsd.errors import ConfigError
-from aiopsd.model import Batch, Position, Reading
+from aiopsd.model import Position, Reading
 from aiopsd.settings import Duration, SecretFile, Settings
 from aiopsd.sources.protobuf import Malformed
 from aiopsd.sources.pushed import Wrong, allowed, body_of
@@ -159,7 +159,7 @@ class RemoteWriteSource:
         self._context.count("late_samples", self._ticks.late - late)
         self._context.count("ahead_samples", self._ticks.ahead - ahead)
         if batches:
-            self._note_gap(batches[0])
+            self._note_gap(batches[-1].time_s)
             course.newest_s = max(course.newest_s, batches[-1].time_s)
         position: Position = {
             "request": requests[-1].number,
@@ -171,20 +171,20 @@ class RemoteWriteSource:
         }
         return Reading(tuple(batches), position)
 
-    def _note_gap(self, first: Batch) -> None:
+    def _note_gap(self, until_s: float) -> None:
         """After a crash: what was answered 2xx since the last checkpoint is not known any more,
         and its sender will not send it again."""
         since_s, self._lost_after_s = self._lost_after_s, None
-        if since_s is None or first.time_s <= since_s:
+        if since_s is None or until_s <= since_s:
             return
-        secs = first.time_s - since_s
+        secs = until_s - since_s
         self._course.gaps += 1
         self._course.gap_secs += secs
         self._context.count("gaps", 1)
         self._context.count("gap_seconds", secs)
         log.warning(
             "gap source=%s from=%s until=%s: after a crash, samples of this time may be missing "
-            "in what was learned", self._context.name, _date(since_s), _date(first.time_s),
+            "in what was learned", self._context.name, _date(since_s), _date(until_s),
         )  # fmt: skip
 
     async def _look(self) -> None:
