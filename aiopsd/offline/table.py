@@ -117,12 +117,13 @@ class _Reading:
 
     def _columns(self, portion: list[list[str]], width: int) -> list[tuple[str, ...]]:
         """Cells by column; a short row misses its last ones, what a long one has more is left."""
-        numbered = enumerate(portion, self._line + 1)
-        whole = [(line, row) for line, row in numbered if row]  # a blank line is no row
+        lines = range(self._line + 1, self._line + 1 + len(portion))
         self._line += len(portion)
-        self._lines += [line for line, _ in whole]
-        self._long += sum(len(row) > width and any(map(str.strip, row[width:])) for _, row in whole)
-        columns = list(zip_longest(*(row for _, row in whole), fillvalue=""))[:width]
+        self._lines += [n for n, row in zip(lines, portion, strict=True) if row]
+        whole = [row for row in portion if row]  # a blank line is no row
+        if any(len(row) > width for row in whole):
+            self._long += sum(any(map(str.strip, row[width:])) for row in whole)
+        columns = list(zip_longest(*whole, fillvalue=""))[:width]
         return columns + [("",) * len(whole)] * (width - len(columns))
 
     def _numbers(self, columns: list[tuple[int, tuple[str, ...]]]) -> Floats:
