@@ -115,6 +115,7 @@ class RemoteWriteSource:
     async def stream(self, resume: Position | None) -> AsyncIterator[Reading]:
         self._resume(resume or {})
         watch = asyncio.create_task(self._look(), name=f"look {self._context.name}")
+        self._gathering.begin()
         self._streaming = True
         try:
             while True:

@@ -2,16 +2,20 @@
 
 A sender spreads the series of one scrape over its shards, each with a connection of its own that
 sends its next request when this one is answered. So nobody is left to wait for once every
-connection that writes has a request here; and nobody waits longer than ``wait_secs``.
+connection that writes has a request here; and nobody waits longer than ``wait_secs``. At first
+nobody knows who writes: everyone waits, so that no shard runs ahead of the others through what
+they could not send while we were away.
 """
 
 from __future__ import annotations
 
 import asyncio
+import math
 from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
 WRITES_SECS = 10.0  # who wrote this lately may write again; senders fill a batch for 5 s
+STRANGE_SECS = 5.0  # after the first request; the longest pause of a sender that was refused
 
 
 class Gathering(Generic[T]):
@@ -23,10 +27,17 @@ class Gathering(Generic[T]):
         self._writers: dict[Any, float] = {}  # who wrote lately, and when
         self._here: set[Any] = set()  # whose request waits for its answer
         self._changed = asyncio.Event()
+        self._known_after = math.inf  # of the loop's clock: by then everyone has written
+
+    def begin(self) -> None:
+        """Nobody has written yet."""
+        self._known_after = math.inf
 
     def comes(self, writer: Any) -> None:
         """A request begins."""
-        self._writers[writer] = asyncio.get_running_loop().time()
+        now = self._writers[writer] = asyncio.get_running_loop().time()
+        if self._known_after == math.inf:
+            self._known_after = now + STRANGE_SECS
 
     def bring(self, writer: Any, item: T) -> None:
         """The request is here, and its writer waits."""
@@ -54,11 +65,11 @@ class Gathering(Generic[T]):
         return held
 
     def _missing(self, now: float) -> bool:
-        """Is there a connection that writes, and has nothing here?"""
+        """May there be a connection that writes, and has nothing here?"""
         gone = [w for w, at in self._writers.items() if now - at > WRITES_SECS or w.is_closing()]
         for writer in gone:
             del self._writers[writer]
-        return not self._here.issuperset(self._writers)
+        return now < self._known_after or not self._here.issuperset(self._writers)
 
     async def _news(self, within_secs: float | None) -> None:
         self._changed.clear()

@@ -26,6 +26,11 @@ NOW_S = 1_795_422_703.0
 T = 1_795_422_700_000
 
 
+@pytest.fixture(autouse=True)
+def everyone_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("aiopsd.sources.remote_write_gather.STRANGE_SECS", 0.0)
+
+
 @dataclass
 class Hook:
     """The source behind a real server, read and committed as the pipeline would."""
@@ -315,6 +320,17 @@ async def test_a_lone_connection_never_waits() -> None:
         for tick in range(10):
             assert await one.write(up(time_ms=T + 1000 * tick)) == 204
         assert time.monotonic() - began < 5
+
+
+async def test_at_first_everyone_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two shards come back after an outage, one a bit later: none runs ahead."""
+    monkeypatch.setattr("aiopsd.sources.remote_write_gather.STRANGE_SECS", 5.0)
+    async with hook(gather=Duration(1)) as one, committing(one) as readings:
+        first = asyncio.create_task(one.write(up("a"), up("a", time_ms=T + 1000)))
+        await readings.until(lambda: one.source._waiting)
+        await asyncio.sleep(0.2)
+        assert await one.write(up("b"), up("b", time_ms=T + 1000)) == await first == 204
+        assert [len(batch.series) for batch in readings.batches()] == [2, 2]
 
 
 async def test_nobody_waits_long_for_who_does_not_come() -> None:
