@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from aiopsd.model import Indexes
+from aiopsd.packing import packed, sealed
 
 At = NDArray[np.intp]
 """Row numbers, one for each series of a batch."""
@@ -91,8 +92,8 @@ class Rows:
     def save(self) -> bytes:
         """Every number of every row, bit for bit."""
         series, at = self.known()
-        data = {name: column[at].tobytes() for name, column in self._data.items()}
-        return msgspec.msgpack.encode((series.tobytes(), data))
+        where = slice(len(at)) if len(at) and at[-1] == len(at) - 1 else at  # without holes
+        return packed((series, {name: column[where] for name, column in self._data.items()}))
 
     def load(self, saved: bytes) -> None:
         """Takes the place of what is here. Raises ValueError, and leaves it, on garbage.
@@ -134,7 +135,7 @@ def _column(column: Column, block: bytes | None, rows: int) -> NDArray[Any]:
 
 def pack(kind: str, version: int, *state: Any) -> bytes:
     """State as bytes that only ``unpack`` with the same kind and version takes back."""
-    return msgspec.msgpack.encode((kind, version, msgspec.msgpack.encode(state)))
+    return sealed(kind, version, state)
 
 
 def unpack(kind: str, version: int, saved: bytes, shape: Any) -> Any:

@@ -174,21 +174,26 @@ class Watch:
         gone = set(series.tolist()) & self._open.keys()
         self._orphans += [self._open.pop(index) for index in sorted(gone)]
 
-    def save(self) -> bytes:
-        parts = [part.save() for part in (self.detector, self.limit, self._recent)]
-        return pack("watch", 1, self._tag, parts, self._open, self._orphans)
+    def save(self) -> dict[str, bytes]:
+        """By part, so that the large ones are not copied into one another."""
+        return {
+            "open": pack("watch", 2, self._tag, self._open, self._orphans),
+            "detector": self.detector.save(),
+            "limit": self.limit.save(),
+            "recent": self._recent.save(),
+        }
 
-    def load(self, saved: bytes) -> None:
-        """Raises ValueError on garbage. A rule that has another detector by now starts cold, and
-        what it had open ends with the next batch."""
-        shape = tuple[str, tuple[bytes, bytes, bytes], dict[int, Anomaly], list[Anomaly]]
-        tag, (detector, limit, recent), is_open, orphans = unpack("watch", 1, saved, shape)
+    def load(self, parts: Mapping[str, bytes]) -> None:
+        """Raises ValueError or KeyError on garbage. A rule that has another detector by now starts
+        cold, and what it had open ends with the next batch."""
+        shape = tuple[str, dict[int, Anomaly], list[Anomaly]]
+        tag, is_open, orphans = unpack("watch", 2, parts["open"], shape)
         if tag != self._tag:
             self._open, self._orphans = {}, [*orphans, *is_open.values()]
             return
-        self.detector.load(detector)
-        self.limit.load(limit)
-        self._recent.load(recent)
+        self.detector.load(parts["detector"])
+        self.limit.load(parts["limit"])
+        self._recent.load(parts["recent"])
         self._open, self._orphans = is_open, orphans
 
 

@@ -133,9 +133,10 @@ class Detection:
 
     def save(self) -> dict[str, bytes]:
         with self._lock:
-            parts = {f"watch/{name}": one.save() for name, one in self.watches.items()}
-            parts |= {f"version/{name}": one.save() for name, one in self.versions.items()}
-            parts |= {f"table/{name}": part for name, part in self.table.save().items()}
+            parts = {f"version/{name}": one.save() for name, one in self.versions.items()}
+            parts |= _within("table", self.table.save())
+            for name, watch in self.watches.items():
+                parts |= _within(f"watch/{name}", watch.save())
             return parts | {
                 "miner": self.miner.save(),
                 "transforms": self.transforms.save(),
@@ -149,15 +150,18 @@ class Detection:
         A rule that is new since the checkpoint starts cold, one that is gone is dropped.
         """
         with self._lock:
-            self.table.load(_below("table/", parts))
+            self.table.load(_below("table", parts))
             self.miner.load(parts["miner"])
             self.transforms.load(parts["transforms"])
             self.positions = msgspec.json.decode(parts["positions"], type=dict[str, Position])
             self.taught = msgspec.json.decode(parts.get("taught", b"{}"), type=dict[str, str])
-            for room, members in (("watch", self.watches), ("version", self.versions)):
-                for name, one in members.items():
-                    if f"{room}/{name}" in parts:
-                        one.load(parts[f"{room}/{name}"])
+            for name, watch in self.watches.items():
+                saved = _below(f"watch/{name}", parts)
+                if saved:
+                    watch.load(saved)
+            for name, version in self.versions.items():
+                if f"version/{name}" in parts:
+                    version.load(parts[f"version/{name}"])
 
     def rewind(self, now_s: float) -> None:
         """What comes from the future, because the clock was ahead, is from now."""
@@ -166,5 +170,10 @@ class Detection:
                 learned.rewind(now_s)
 
 
+def _within(room: str, parts: Mapping[str, bytes]) -> dict[str, bytes]:
+    return {f"{room}/{name}": one for name, one in parts.items()}
+
+
 def _below(room: str, parts: Mapping[str, bytes]) -> dict[str, bytes]:
-    return {name.removeprefix(room): one for name, one in parts.items() if name.startswith(room)}
+    head = f"{room}/"
+    return {name.removeprefix(head): one for name, one in parts.items() if name.startswith(head)}
