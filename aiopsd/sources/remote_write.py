@@ -32,6 +32,7 @@ from aiopsd.telemetry import log
 
 AHEAD_SECS = 600.0  # a sender's clock may be ahead by this much
 _AT_ONCE_BYTES = 2**20  # more is read in a thread, so that the loop goes on
+_MOST_TYPES = 100_000  # and those of one request more
 _LOOKS = 4  # in `silent_after`
 _V1, _V2 = "prometheus.WriteRequest", "io.prometheus.write.v2.Request"
 
@@ -225,6 +226,8 @@ class RemoteWriteSource:
             written = await self._read(reader, packed)
         self._senders.hear(request.remote or "unknown", self._context.clock())
         self._note(written.counts)
+        if len(self._context.types) < _MOST_TYPES:
+            self._context.types.update(written.types)
         await self._scored(written, writer, within_secs)
         return written
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,11 @@ class BadSeries(ValueError):
     """A series that nobody could find again: without labels, or with one of them twice."""
 
 
+TYPES: Final = (
+    "unknown", "counter", "gauge", "histogram", "gaugehistogram", "summary", "info", "stateset",
+)  # fmt: skip
+
+
 class NotLabels(ValueError):
     """These bytes are something else."""
 
@@ -37,9 +42,14 @@ class Scan(Protocol):
     times_ms: Times
     values: Floats
     metadata: int
+    types: dict[str, str]  # what the request says of metric families
 
     def one(self, at: int) -> One:
         """Reads it field by field. Raises Malformed."""
+        ...
+
+    def describe(self, at: int, labels: Labels) -> None:
+        """Notes the type of a new series where that comes with it."""
         ...
 
     def labels(self, key: bytes) -> Labels:
@@ -69,6 +79,7 @@ class Written:
     values: Floats
     fresh: Indexes  # series that may mean another thing than their index did before
     counts: Counts
+    types: dict[str, str] = field(default_factory=dict)  # counter, gauge ... by metric family
     complaint: str = ""  # about the first bad series
 
 
@@ -122,7 +133,13 @@ class Intake:
         odd.counts.refused = len(kept) - int(kept.sum())
         fresh = np.array(odd.fresh, np.int32)
         return Written(
-            series[kept], times_ms[kept], values[kept], fresh[fresh >= 0], odd.counts, odd.complaint
+            series[kept],
+            times_ms[kept],
+            values[kept],
+            fresh[fresh >= 0],
+            odd.counts,
+            scan.types,
+            odd.complaint,
         )
 
     def _learn(self, scan: Scan, new: list[int], found: Indexes, odd: _Odd) -> list[int]:
@@ -132,7 +149,7 @@ class Intake:
         bad = []
         for at in new:
             try:
-                found[at] = self._interned(scan, scan.keys[at], learned)
+                found[at] = self._interned(scan, scan.keys[at], learned, at)
             except NotLabels:  # it only looked like a plain series
                 continue
             except BadSeries as error:
@@ -141,9 +158,12 @@ class Intake:
         self._remember(learned, odd)
         return bad
 
-    def _interned(self, scan: Scan, key: bytes, learned: dict[bytes, int]) -> int:
+    def _interned(self, scan: Scan, key: bytes, learned: dict[bytes, int], at: int = -1) -> int:
         if key not in learned:
-            learned[key] = self._table.intern("", scan.labels(key))
+            labels = scan.labels(key)
+            if at >= 0:
+                scan.describe(at, labels)
+            learned[key] = self._table.intern("", labels)
         return learned[key]
 
     def _remember(self, learned: dict[bytes, int], odd: _Odd) -> None:
@@ -183,6 +203,7 @@ class Intake:
         unknown = np.flatnonzero(indexes == UNKNOWN)
         if len(unknown):
             labels, names = scan.labels(key), list(parts)
+            scan.types[labels.get("__name__", "")] = "histogram"
             for at in unknown.tolist():
                 indexes[at] = self._table.intern("", _classic(labels, names[at]))
             self._made.learn([keys[at] for at in unknown.tolist()], indexes[unknown])

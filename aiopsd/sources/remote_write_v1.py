@@ -12,8 +12,15 @@ import numpy as np
 
 from aiopsd.contracts import Series
 from aiopsd.model import Labels
-from aiopsd.sources.protobuf import BYTES, Field, Malformed, fields, inner, text
-from aiopsd.sources.remote_write_intake import BadSeries, Intake, NotLabels, Written, checked
+from aiopsd.sources.protobuf import BYTES, Field, Malformed, fields, inner, number, text
+from aiopsd.sources.remote_write_intake import (
+    TYPES,
+    BadSeries,
+    Intake,
+    NotLabels,
+    Written,
+    checked,
+)
 from aiopsd.sources.remote_write_series import (
     SAMPLES,
     One,
@@ -44,6 +51,7 @@ class _Scan:
     def __init__(self, body: bytes) -> None:
         self._body = body
         self.metadata = 0
+        self.types: dict[str, str] = {}
         self._starts, self._ends = self._cut(body)
         data = np.frombuffer(body + _PADDING, np.uint8)
         starts, ends = np.array(self._starts, np.int64), np.array(self._ends, np.int64)
@@ -58,13 +66,30 @@ class _Scan:
         while at < len(body):
             field = next(fields(body, at, len(body)))
             at = field.end
-            self.metadata += field.number == _METADATA
-            if field.number == _SERIES:
+            if field.number == _METADATA:
+                self._describe(field)
+            elif field.number == _SERIES:
                 if field.kind != BYTES:
                     raise Malformed("a series that is no message")
                 starts.append(field.start)
                 ends.append(field.end)
         return starts, ends
+
+    def _describe(self, metadata: Field) -> None:
+        """``MetricMetadata``: type = 1, metric_family_name = 2."""
+        self.metadata += 1
+        inner(self._body, metadata)
+        kind, name = 0, ""
+        for field in fields(self._body, metadata.start, metadata.end):
+            if field.number == 1:
+                kind = number(field)
+            elif field.number == 2:
+                name = text(self._body, field)
+        if 0 < kind < len(TYPES) and name:
+            self.types[name] = TYPES[kind]
+
+    def describe(self, at: int, labels: Labels) -> None:
+        """Series and types come apart in 1.0."""
 
     def one(self, at: int) -> One:
         body, start, end = self._body, self._starts[at], self._ends[at]

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from aiopsd.contracts import Series
 from aiopsd.model import Labels
 from aiopsd.sources.protobuf import BYTES, Malformed, fields, numbers
-from aiopsd.sources.remote_write_intake import BadSeries, Intake, Written, checked
+from aiopsd.sources.remote_write_intake import TYPES, BadSeries, Intake, Written, checked
 from aiopsd.sources.remote_write_series import (
     SAMPLES,
     Bytes,
@@ -80,6 +80,7 @@ class Version2:
 class _Scan:
     def __init__(self, body: bytes, texts: Texts) -> None:
         self._body, self._texts = body, texts
+        self.types: dict[str, str] = {}
         self.metadata = 0  # it comes with each series here, again and again: not worth a count
         symbols = self._cut(body)
         self._numbers = texts.numbers(symbols)
@@ -123,6 +124,7 @@ class _Scan:
         described = (data[after] == 0x2A) & (rest < 128) & (after + 2 + rest == ends)
         plain &= (data[begins - 1] < 128) & ((after == ends) | described)
         self.plain = plain
+        self._kinds = np.where(plain & described & (data[after + 2] == 0x08), data[after + 3], 0)
         return begins, after, refs
 
     def _keys(self, refs: Places, begins: Places) -> list[bytes]:
@@ -146,6 +148,11 @@ class _Scan:
         if most >= len(self._numbers) and len(references):
             raise Malformed(f"text {most} of {len(self._numbers)} is asked for")
         return self._numbers[references]
+
+    def describe(self, at: int, labels: Labels) -> None:
+        kind = int(self._kinds[at])
+        if 0 < kind < len(TYPES):
+            self.types[labels.get("__name__", "")] = TYPES[kind]
 
     def one(self, at: int) -> One:
         body = self._body

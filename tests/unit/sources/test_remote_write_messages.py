@@ -217,6 +217,19 @@ def test_known_series_cost_no_reading_of_fields(
     assert sorted(found, key=str) == sorted(expected_of(series), key=str)
 
 
+def test_types_of_metrics() -> None:
+    """1.0 says them apart from series, 2.0 with each; native histograms are what they are."""
+    one, _ = read(Version1, version1([], [(1, "requests"), (4, "sizes"), (0, "x"), (99, "y")]))
+    assert one.types == {"requests": "counter", "sizes": "gaugehistogram"}
+    series = [Series(named(job=str(kind)), [(1.0, T)], kind=kind) for kind in (0, 2)]
+    series.append(Series([("__name__", "h")], (), [Histogram(T, 0, 0.0)]))
+    two, _ = read(Version2, version2(series))
+    assert two.types == {"up": "gauge", "h": "histogram"}
+    written, _ = read(Version1, recorded("metadata")[0])
+    assert written.types["node_os_version"] == "gauge"
+    assert len(written.types) > 300
+
+
 # --- what is odd --------------------------------------------------------------------------
 
 
