@@ -16,6 +16,8 @@ from aiopsd.transforms.members import Members
 from aiopsd.transforms.quantile import quantiles
 from aiopsd.transforms.selection import Selection
 
+Flags = NDArray[np.bool_]
+
 
 @dataclass(frozen=True, slots=True)
 class Tick:
@@ -24,9 +26,22 @@ class Tick:
     series: Indexes
     values: Floats
     times: Floats
+    late: Flags  # of an earlier tick: judged at their own time
     now_s: float  # the newest sample of the round
     since_s: float  # the first one
     history: bool
+
+    def batches(
+        self, rule: str, series: Indexes, values: Floats, stamps: Floats | None
+    ) -> list[Batch]:
+        """``stamps``: when each was; None: now. Empty is a tick without any."""
+        if stamps is None:
+            return [Batch(rule, self.now_s, series, values, self.history)]
+        found = []
+        for stamp in np.unique(np.append(stamps, self.now_s)).tolist():
+            mine = stamps == stamp
+            found.append(Batch(rule, stamp, series[mine], values[mine], self.history))
+        return found
 
 
 class Flow:
@@ -62,39 +77,55 @@ class Flow:
         """Which of these are members, on whichever side."""
         return np.asarray(np.any([side.knows(series) for side in self._sides], axis=0))
 
-    def feed(self, tick: Tick) -> Batch:
+    def feed(self, tick: Tick) -> list[Batch]:
         """Values of the groups that have members in this round; empty is one without any."""
-        rows = []
-        for side in self._sides:
-            at = side.rows.find(tick.series)
-            hit = at >= 0
-            if hit.all():
-                side.update(at, tick.values, tick.times, tick.now_s)
-            else:
-                at = at[hit]
-                side.update(at, tick.values[hit], tick.times[hit], tick.now_s)
-            rows.append(at)
+        hits = [side.rows.find(tick.series) for side in self._sides]
+        here = [at >= 0 for at in hits]
+        rows = [at[hit] for at, hit in zip(hits, here, strict=True)]
+        for side, at, hit in zip(self._sides, rows, here, strict=True):
+            side.update(at, tick.values[hit], tick.times[hit], tick.now_s)
         owners = [side.rows["group"][at] for side, at in zip(self._sides, rows, strict=True)]
+        stamps: Floats | None = None
         if self.selection.alone:
             groups, values = owners[0], self._sides[0].rows["value"][rows[0]]
+            if tick.late.any():
+                stamps = np.where(tick.late, tick.times, tick.now_s)[here[0]]
         else:
-            groups, values = self._grouped(owners, tick)
+            groups = self._touched(owners)
+            if tick.late.any():
+                stamps = self._stamps(groups, owners, here, tick)
+            values = self._grouped(groups, stamps, tick)
         found = np.isfinite(values)
         series = self._groups.named(groups[found])
         kept = series >= 0  # the table may be full
-        return Batch(self.rule, tick.now_s, series[kept], values[found][kept], tick.history)
+        stamps = None if stamps is None else stamps[found][kept]
+        return tick.batches(self.rule, series[kept], values[found][kept], stamps)
 
-    def _grouped(self, owners: list[Groups_], tick: Tick) -> tuple[Groups_, Floats]:
-        """All members count with their newest values, as long as these are not older than the
-        window, or came in this very round."""
+    def _touched(self, owners: list[Groups_]) -> Groups_:
         touched = np.zeros(len(self._groups), bool)
         for owner in owners:
             touched[owner] = True
-        groups = np.flatnonzero(touched)
-        oldest_s = min(tick.now_s - self.selection.window_secs, tick.since_s)
-        agg = self.selection.agg
-        cells = [side.cells(len(touched), agg, oldest_s)[groups] for side in self._sides]
-        return groups, self._combine(cells)
+        return np.flatnonzero(touched)
+
+    def _stamps(
+        self, groups: Groups_, owners: list[Groups_], here: list[Flags], tick: Tick
+    ) -> Floats:
+        """A group whose members are all late is of an earlier tick as well."""
+        newest = np.full(len(self._groups), -np.inf)
+        for owner, hit in zip(owners, here, strict=True):
+            np.maximum.at(newest, owner, np.where(tick.late, tick.times, tick.now_s)[hit])
+        return newest[groups]
+
+    def _grouped(self, groups: Groups_, stamps: Floats | None, tick: Tick) -> Floats:
+        """All members count with their newest values, as long as these are not older than the
+        window, or came in this very round."""
+        window_secs, agg = self.selection.window_secs, self.selection.agg
+        oldest: Floats | float = min(tick.now_s - window_secs, tick.since_s)
+        if stamps is not None:
+            oldest = np.full(len(self._groups), oldest)
+            oldest[groups] = np.minimum(stamps - window_secs, tick.since_s)
+        size = len(self._groups)
+        return self._combine([side.cells(size, agg, oldest)[groups] for side in self._sides])
 
     def _combine(self, cells: list[Floats]) -> Floats:
         q = self.selection.quantile

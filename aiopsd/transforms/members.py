@@ -81,13 +81,15 @@ class Members:
                 return np.asarray(found / spans)
         return np.where(np.isnan(spans), np.nan, found)
 
-    def cells(self, groups: int, agg: Agg, oldest_s: float) -> Floats:
+    def cells(self, groups: int, agg: Agg, oldest: Floats | float) -> Floats:
         """Aggregates of all groups, shape ``[groups, bounds]``, NaN where there is no member
-        with a value that is not older."""
+        with a value that is not older than ``oldest`` (of all, or by group)."""
         self._refresh()
         n, width = self._top, max(len(self._bounds), 1)
         values = self.rows["value"][:n]
-        use = (self.rows["time"][:n] >= oldest_s) & ~np.isnan(values)
+        if not isinstance(oldest, float):
+            oldest = oldest[self.rows["group"][:n]]  # of a row that is free: any, it has no value
+        use = (self.rows["time"][:n] >= oldest) & ~np.isnan(values)
         cell = self._cell
         if not use.all():
             cell, values = cell[use], values[use]

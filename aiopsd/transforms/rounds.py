@@ -40,6 +40,7 @@ class Round:
     series: Indexes
     values: Floats
     times: Floats
+    late: Flags  # not of this tick: older than the last one, or than the series' next sample
     now_s: Floats  # the newest sample
     since_s: Floats  # the sample that began it
     history: bool
@@ -175,7 +176,10 @@ class Rounds:
             return []
         series, values, times = self._take(ending)
         circles = self._circle[series]
-        np.maximum.at(self._newest, circles, times)
+        now = np.full(len(self._open), -np.inf)
+        np.maximum.at(now, circles, times)
+        late = (times <= self._newest[circles]) | (times + self._gap[series] <= now[circles])
+        np.maximum(self._newest, now, out=self._newest)
         self._pace(series, times, circles)
         if ending[self._open].all():
             self._state[:] = IDLE
@@ -183,8 +187,9 @@ class Rounds:
             for circle in np.flatnonzero(ending).tolist():
                 self._state[self._of(circle)] = IDLE
         self._open &= ~ending
-        now, since = self._newest.copy(), self._begun.copy()
-        return [Round(series, values, times, now, since, self._history)] if len(series) else []
+        if not len(series):
+            return []
+        return [Round(series, values, times, late, now, self._begun.copy(), self._history)]
 
     def _take(self, ending: Flags) -> _Part:
         """What has come of these circles; what has come of others stays."""

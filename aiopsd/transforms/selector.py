@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 _NAME: Final = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
@@ -46,9 +47,13 @@ class Selector:
         """The metric name, when there can be only one."""
         return next((m.text for m in self._naming if m.operator == "="), None)
 
-    @property
+    @cached_property
     def _naming(self) -> tuple[Matcher, ...]:
         return tuple(m for m in self.matchers if m.label == "__name__")
+
+    @cached_property
+    def _others(self) -> tuple[Matcher, ...]:
+        return tuple(m for m in self.matchers if m.label != "__name__")
 
     def names(self, name: str) -> bool:
         """Does this metric name fit?"""
@@ -60,8 +65,7 @@ class Selector:
 
     def suits(self, labels: Mapping[str, str]) -> bool:
         """Do all labels but the name fit?"""
-        others = (m for m in self.matchers if m.label != "__name__")
-        return all(m.matches(labels.get(m.label, "")) for m in others)
+        return all(m.matches(labels.get(m.label, "")) for m in self._others)
 
 
 def parse_selector(text: str) -> Selector:

@@ -15,12 +15,13 @@ import numpy as np
 from aiopsd.contracts import Series
 from aiopsd.model import Batch, Floats, Indexes, Labels
 from aiopsd.rows import pack, unpack
-from aiopsd.transforms.flow import Flow, Tick
+from aiopsd.transforms.flow import Flags, Flow, Tick
 from aiopsd.transforms.rounds import NOBODY, Round, Rounds
 from aiopsd.transforms.selection import Selection
 from aiopsd.transforms.unruled import Unruled
 
 VERSION: Final = 2
+_Raw = tuple[Indexes, Floats, Floats, Flags]  # series, values, times, late
 
 
 class _Kind(NamedTuple):
@@ -83,20 +84,24 @@ class Transforms:
         order = np.argsort(kinds.astype(np.int16) if len(self._kinds) < 2**15 else kinds,
                            kind="stable")  # fmt: skip
         kinds = kinds[order]
-        raw = one.series[order], one.values[order], one.times[order]
+        raw = one.series[order], one.values[order], one.times[order], one.late[order]
         begin = np.flatnonzero(np.diff(kinds, prepend=-1))
         shares: dict[str, list[slice]] = {}
+        circles: dict[int, list[slice]] = {}
         for start, end in zip(begin.tolist(), [*begin[1:].tolist(), len(kinds)], strict=True):
-            for flow in self._kinds[kinds[start]].flows:
+            kind = self._kinds[kinds[start]]
+            circles.setdefault(kind.circle, []).append(slice(start, end))
+            for flow in kind.flows:
                 shares.setdefault(flow.rule, []).append(slice(start, end))
         for number, (rule, flow) in enumerate(self._flows.items()):
             if rule in shares:
                 now_s, since_s = (float(t[self._circles[number]]) for t in (one.now_s, one.since_s))
                 part = _share(raw, shares[rule])
-                found.append(flow.feed(Tick(*part, now_s, since_s, one.history)))
-        if self._unruled is not None:
-            now_s, since_s = float(one.times.max()), float(one.times.min())
-            found += self._unruled.feed(Tick(*raw, now_s, since_s, one.history))
+                found += flow.feed(Tick(*part, now_s, since_s, one.history))
+        for circle, slices in circles.items() if self._unruled else ():
+            now_s, since_s = float(one.now_s[circle]), float(one.since_s[circle])
+            tick = Tick(*_share(raw, slices), now_s, since_s, one.history)
+            found += self._unruled.feed(tick) if self._unruled else []
         return found
 
     # --- who is who ---------------------------------------------------------------------
@@ -227,10 +232,7 @@ class Transforms:
             self._rounds.enter(series[circles == circle], circle)
 
 
-def _share(
-    raw: tuple[Indexes, Floats, Floats], slices: list[slice]
-) -> tuple[Indexes, Floats, Floats]:
+def _share(raw: _Raw, slices: list[slice]) -> _Raw:
     if len(slices) == 1:
-        return raw[0][slices[0]], raw[1][slices[0]], raw[2][slices[0]]
-    series, values, times = ([one[part] for part in slices] for one in raw)
-    return np.concatenate(series), np.concatenate(values), np.concatenate(times)
+        return tuple(one[slices[0]] for one in raw)  # type: ignore[return-value]
+    return tuple(np.concatenate([one[part] for part in slices]) for one in raw)  # type: ignore[return-value]

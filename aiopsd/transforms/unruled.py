@@ -143,36 +143,40 @@ class Unruled:
             self._counters.update(at, values[counting], tick.times[counting], tick.now_s)
             values = values.copy()
             values[counting] = self._counters.rows["value"][at]
-        found = self._split(tick, rules, tick.series, values)
-        return found + self._quantiles(tick)
+        stamps = np.where(tick.late, tick.times, tick.now_s) if tick.late.any() else None
+        found = self._split(tick, rules, tick.series, values, stamps)
+        return found + self._quantiles(tick, stamps)
 
-    def _quantiles(self, tick: Tick) -> list[Batch]:
+    def _quantiles(self, tick: Tick, stamps: Floats | None) -> list[Batch]:
         at = self._buckets.rows.find(tick.series)
         hit = at >= 0
         if not hit.any():
             return []
         at = at[hit]
         self._buckets.update(at, tick.values[hit], tick.times[hit], tick.now_s)
-        touched = np.zeros(len(self._histograms), bool)
-        touched[self._buckets.rows["group"][at]] = True
-        groups = np.flatnonzero(touched)
-        groups = groups[self._histograms.series[groups] >= 0]
+        newest = np.full(len(self._histograms), -np.inf)
+        owners = self._buckets.rows["group"][at]
+        np.maximum.at(newest, owners, tick.now_s if stamps is None else stamps[hit])
+        groups = np.flatnonzero((newest > -np.inf) & (self._histograms.series[: len(newest)] >= 0))
         names, sorts = self._histograms.series[groups], self._sort[groups]
-        oldest_s = min(tick.now_s - WINDOW_SECS, tick.since_s)
-        cells = self._buckets.cells(len(touched), "sum", oldest_s)[groups]
+        oldest = np.minimum(newest - WINDOW_SECS, tick.since_s)
+        cells = self._buckets.cells(len(newest), "sum", oldest)[groups]
+        moments = None if stamps is None else newest[groups]
         found = []
         for n, q in enumerate(QUANTILES.values()):
             values = quantiles(q, self._buckets.bounds, cells)
-            found += self._split(tick, sorts + n, names, values)
+            found += self._split(tick, sorts + n, names, values, moments)
         return found
 
-    def _split(self, tick: Tick, rules: Indexes, series: Indexes, values: Floats) -> list[Batch]:
+    def _split(
+        self, tick: Tick, rules: Indexes, series: Indexes, values: Floats, stamps: Floats | None
+    ) -> list[Batch]:
         found, ok = [], np.isfinite(values)
         for number in np.unique(rules).tolist():
             if number != _NONE:
                 mine = ok & (rules == number)
-                rule = BUILT_IN[number].rule
-                found.append(Batch(rule, tick.now_s, series[mine], values[mine], tick.history))
+                part = None if stamps is None else stamps[mine]
+                found += tick.batches(BUILT_IN[number].rule, series[mine], values[mine], part)
         return found
 
     def _histogram(self, index: int, labels: Labels, bound: float) -> int:

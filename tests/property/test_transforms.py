@@ -305,3 +305,32 @@ def test_hostile_values_break_neither_their_series_nor_its_neighbours(
             one = again
     assert good == pytest.approx([5.0] * len(good))
     assert len(good) >= len(values) + 8
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    arrivals=st.lists(st.integers(0, 2), max_size=60),
+    cadence=st.sampled_from([(10.0, 10.0, 10.0), (1.0, 5.0, 15.0)]),
+)
+def test_however_late_a_sender_is_each_of_its_samples_is_judged_once(
+    arrivals: list[int], cadence: tuple[float, ...]
+) -> None:
+    """Three senders, each in order, one behind the other by as much as it likes."""
+    table, sent = SeriesTable(), [0, 0, 0]
+    one = Transforms({"r": compile_selection("hits")}, table)
+    series = [table.intern("", {"__name__": "hits", "instance": str(n)}) for n in range(3)]
+    found: dict[str, list[float]] = {}
+
+    def note(batches: list[Batch]) -> None:
+        for batch in map(table.record, batches):
+            for index, value in zip(batch.series.tolist(), batch.values.tolist(), strict=True):
+                found.setdefault(table.labels(index)["instance"], []).append(value)
+
+    for sender in [*arrivals, *range(3)]:
+        sent[sender] += 1
+        time_s = 1000.0 + cadence[sender] * sent[sender]
+        batch = Batch("", time_s, np.array(series[sender : sender + 1], np.int32), np.ones(1))
+        note(one.feed(table.record(Batch("", time_s, batch.series, batch.values * sent[sender]))))
+    note(one.flush())
+    assert found == {str(n): [float(k + 1) for k in range(sent[n])] for n in range(3)}
+    assert table.late == 0

@@ -240,3 +240,15 @@ def test_a_clock_that_was_ahead_holds_nothing_up() -> None:
     fleet.transforms.rewind(100.0)
     found = [one_interval(fleet, 101.0 + 15 * n) for n in range(4)]
     assert found[-1] == [("r", 155.0, [10.0])]
+
+
+def test_a_sender_that_lags_says_nothing_at_a_wrong_time() -> None:
+    """A group that it is all of is judged at its time; one that has passed it is judged once."""
+    fleet = Fleet(r="memory")
+    for n in range(6):
+        fleet.feed(15.0 * n, "a", float(n))
+        fleet.feed(15.0 * n + 1, "b", 10.0)
+    ahead = [found for n in range(6, 10) for found in fleet.feed(15.0 * n, "a", float(n))]
+    assert {time_s for _, time_s, _ in ahead} <= {15.0 * n for n in range(5, 10)}
+    behind = [found for n in range(6, 10) for found in fleet.feed(15.0 * n + 1, "b", 10.0)]
+    assert all(time_s in {15.0 * n + 1 for n in range(6, 10)} | {135.0} for _, time_s, _ in behind)
