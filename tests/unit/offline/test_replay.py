@@ -32,6 +32,7 @@ rules:
   - {id: gone, promql: alive, every: 1m, detector: {type: absent, after: 5m}}
   - {id: broken, promql: "sum((", every: 1m, detector: {type: band}}
   - {id: streamed, select: lines, by: [service], detector: {type: band}}
+  - {id: calls, promql: calls, every: 1m, detector: {type: threshold, above: 99}, entity: [server]}
   - {id: release, promql: build, change: {label: version}}
 """
 
@@ -41,6 +42,8 @@ def evaluate(query: str, time_s: float) -> Iterator[tuple[dict[str, str], float]
     if query == "errors":
         for service, (since, lasts) in SERVICES.items():
             yield {"service": service}, 50.0 if since <= hours < since + lasts else 0.0
+    elif query == "calls":
+        yield {"client": "web", "server": "api"}, 1.0
     elif query == "load":
         yield {"service": "web"}, 100 + math.sin(time_s) * 5 + (900 if 7 <= hours < 7.2 else 0)
     elif query == "alive" and not 5 <= hours < 5.5 and not 8 <= hours < 9:
@@ -96,6 +99,17 @@ async def test_incidents_by_place_and_time(config: Config) -> None:
     assert [set(one.services) for one in incidents] == [{"web", "api"}, {"db"}]
     assert all(one.closed for one in incidents)
     assert incidents[1].onset_s == pytest.approx(START_S + 9 * HOUR, abs=60)
+
+
+async def test_who_calls_whom_is_learned_from_labels(config: Config) -> None:
+    text = config.path.read_text()
+    config.path.write_text(text.replace("topology: {web: [api]}", "topology: {}"))
+    apart = (await replayed(load(config.path), "errors")).incidents
+    assert apart is not None
+    assert [one.services for one in apart] == [("web",), ("api",), ("db",)]
+    together = (await replayed(load(config.path), "errors", "calls")).incidents
+    assert together is not None
+    assert [set(one.services) for one in together] == [{"web", "api"}, {"db"}]
 
 
 async def test_a_band_learns_first(config: Config) -> None:
