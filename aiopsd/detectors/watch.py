@@ -13,7 +13,7 @@ import numpy as np
 from aiopsd.contracts import Detector
 from aiopsd.detectors import words
 from aiopsd.detectors.limit import SHOWN, Limit, Verdict
-from aiopsd.model import Anomaly, Batch, Floats, Indexes, Kind, Labels, Severity
+from aiopsd.model import Anomaly, Batch, Floats, Indexes, Kind, Labels, Scores, Severity
 from aiopsd.rows import Column, Rows, pack, unpack
 
 SERVICE_LABELS: Final = ("service", "job", "app", "unit", "instance", "deployment")
@@ -72,8 +72,12 @@ class Watch:
 
     def observe(self, batch: Batch) -> list[Anomaly]:
         """Opened, changed or ended anomalies; an older one with the same id is replaced."""
+        return self.weigh(batch, self.detector.observe(batch))
+
+    def weigh(self, batch: Batch, scores: Scores) -> list[Anomaly]:
+        """As ``observe``, by what the detector has said of this batch already."""
         self._note(batch.series, batch.values)
-        verdicts = self.limit.observe(self.detector.observe(batch))
+        verdicts = self.limit.observe(scores)
         found = [self._anomaly(verdict) for verdict in verdicts]
         if self._orphans and not batch.history:
             found += [self._ended_as_unknown(one, batch.time_s) for one in self._orphans]
