@@ -7,12 +7,19 @@ here; ``limit`` and ``watch`` make anomalies of scores.
 from aiopsd.detectors.absent import AbsentSettings
 from aiopsd.detectors.band import BandSettings
 from aiopsd.detectors.burn import BurnSettings
+from aiopsd.detectors.drift import DriftSettings
 from aiopsd.detectors.novel import NovelSettings
 from aiopsd.detectors.peer import PeerSettings
 from aiopsd.detectors.threshold import ThresholdSettings
 
 DetectorSettings = (
-    BandSettings | ThresholdSettings | AbsentSettings | NovelSettings | BurnSettings | PeerSettings
+    BandSettings
+    | ThresholdSettings
+    | AbsentSettings
+    | NovelSettings
+    | BurnSettings
+    | DriftSettings
+    | PeerSettings
 )
 
 __all__ = ["DetectorSettings"]

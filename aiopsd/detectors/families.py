@@ -78,6 +78,10 @@ class Families:
         at = self.rows.find(series)
         return np.where(at < 0, -1, self.rows["family"][at]).astype(np.int32)
 
+    def sizes(self, families: Indexes) -> Indexes:
+        """How many members each has."""
+        return np.array([self._size[number] for number in families.tolist()], np.int32)
+
     def members(self, family: int) -> At:
         """Rows of all members, by series index."""
         at = np.flatnonzero(self.rows["family"] == family)

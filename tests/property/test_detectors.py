@@ -11,12 +11,14 @@ from aiopsd.detectors import DetectorSettings
 from aiopsd.detectors.limit import Limit
 from aiopsd.detectors.watch import RuleInfo, Watch
 from aiopsd.model import Anomaly, Batch, Scores
+from aiopsd.settings import Duration
 
 SETTINGS: dict[str, Any] = {
     "band": {"floor": 1.0},
     "threshold": {"above": 100.0},
     "absent": {},
     "novel": {"learn_samples": 3, "hold": 2},
+    "drift": {"category": "service", "at_least": 20.0, "window": Duration(60)},
     "burn": {"objective": 0.9, "label": "service", "bad": "s[12]", "at_least": 0.0},
     "peer": {"group_by": (), "min_peers": 3},
 }
@@ -65,7 +67,7 @@ def test_no_story_breaks_a_detector(member: Any, story: Any) -> None:
         assert (scores.score[scores.certain] >= 0.5).all()
         assert len(set(scores.series.tolist())) == len(scores.series)
     if story and type(member).__name__ == "BandSettings":
-        assert np.isfinite(one._rows["level"]).all()
+        assert all(np.isfinite(c["level"]).all() for c in one._sheet._chunks)
 
 
 @pytest.mark.parametrize("member", MEMBERS, ids=SETTINGS)

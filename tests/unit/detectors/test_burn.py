@@ -142,7 +142,7 @@ def test_families_do_not_know_each_other() -> None:
 
 
 def test_series_without_the_label_are_scored_and_count_for_nothing() -> None:
-    one = BurnSettings(objective=0.9, label="code").build(lambda index: {"service": "a"})
+    one = BurnSettings(objective=0.9, label="code").build(lambda _: {"service": "a"})
     scores = one.observe(batch(0, {0: 5.0}))
     assert (scores.score.tolist(), scores.series.tolist()) == ([0.0], [0])
     assert one.explain(0) == ()
