@@ -7,10 +7,12 @@ https://prometheus.io/docs/specs/om/open_metrics_spec/. Pure.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, MutableMapping, Sequence
 
-from aiopsd.model import Labels
+import numpy as np
+
+from aiopsd.contracts import Keys
+from aiopsd.model import Floats, Indexes, Labels
 
 _QUOTED = r'"(?:[^"\\]|\\.)*+"'
 _BRACES = rf'\{{(?:[^"{{}}]|{_QUOTED})*+\}}'
@@ -29,80 +31,138 @@ _PAIR = re.compile(
 )
 _ESCAPE = re.compile(r'\\([\\"n])')
 _SHOWN_CHARS = 120
+UNKNOWN = -1  # what Keys say of a text that is new
 
 
-@dataclass(slots=True)
+_TYPE = re.compile(rb"# ?TYPE[ \t]+(?P<name>[^ \t]+)[ \t]+(?P<type>[a-z]+)\s*")
+MAX_TYPES = 100_000
+_Sample = tuple[int, bytes, float]  # line, text of the series, value
+
+
 class Exposition:
-    """What one answer holds: ``values[i]`` belongs to ``series[i]``."""
+    """What one answer holds: ``values[i]`` belongs to ``series[i]``, in the order of lines."""
 
-    series: list[int] = field(default_factory=list)
-    values: list[float] = field(default_factory=list)
-    lines: int = 0
-    bad_lines: int = 0
-    first_bad: str = ""
-    ended: bool = False  # saw `# EOF`, without which an OpenMetrics answer is cut off
+    def __init__(self) -> None:
+        self.lines = 0
+        self.bad_lines = 0
+        self.first_bad = ""
+        self.ended = False  # saw `# EOF`, without which an OpenMetrics answer is cut off
+        self._series: list[Indexes] = []
+        self._values: list[Floats] = []
+
+    def complain(self, number: int, line: bytes, why: str) -> None:
+        """``number``: of the line, in the portion that is being read."""
+        self.bad_lines += 1
+        if not self.first_bad:
+            shown = line[:_SHOWN_CHARS].decode(errors="replace")
+            self.first_bad = f"line {self.lines + number + 1}: {why}: {shown!r}"
+
+    def add(self, series: Indexes, values: Floats) -> None:
+        self._series.append(series)
+        self._values.append(values)
+
+    @property
+    def series(self) -> Indexes:
+        return np.concatenate([np.zeros(0, np.int32), *self._series])
+
+    @property
+    def values(self) -> Floats:
+        return np.concatenate([np.zeros(0), *self._values])
 
 
 class Parser:
     """Reads one target's answers; ``intern`` turns the labels of a new series into its index.
 
-    Remembers the text of every series it met, so that a known one costs a look-up and a float.
+    ``keys`` remembers the text of every series, so that a known one costs a look-up and a float.
+    What the target says of the types of its metrics goes to ``types``.
     """
 
-    def __init__(self, intern: Callable[[Labels], int]) -> None:
+    def __init__(
+        self, intern: Callable[[Labels], int], keys: Keys, types: MutableMapping[str, str]
+    ) -> None:
         self._intern = intern
-        self._known: dict[bytes, int] = {}
-
-    def __len__(self) -> int:
-        """How many series it remembers, those of earlier answers too."""
-        return len(self._known)
-
-    def forget(self) -> None:
-        """Asks ``intern`` anew for every series."""
-        self._known.clear()
+        self._keys = keys
+        self._types = types
+        self._heard: set[bytes] = set()  # comments that said a type
 
     def feed(self, lines: Sequence[bytes], found: Exposition) -> None:
         """Adds what the lines say. A bad line is counted, the first one named; the rest stands."""
-        known, add_series, add_value = self._known.get, found.series.append, found.values.append
-        for number, line in enumerate(lines, found.lines + 1):
-            text, _, value = line.rpartition(b" ")
-            index = known(text)
-            if index is None:
-                self._unfamiliar(number, line, found)
-                continue
-            try:
-                add_value(float(value))
-            except ValueError:
-                self._unfamiliar(number, line, found)
-            else:
-                add_series(index)
+        pairs = [line.rpartition(b" ") for line in (() if found.ended else lines)]
+        indexes = self._keys.find([text for text, _, _ in pairs])
+        plain = np.flatnonzero(indexes != UNKNOWN)
+        try:
+            values = [float(pairs[n][2]) for n in plain.tolist()]
+        except ValueError:  # a known series with a bad value, or none at all
+            plain = np.array([n for n in plain.tolist() if _is_number(pairs[n][2])], np.intp)
+            values = [float(pairs[n][2]) for n in plain.tolist()]
+        odd = np.ones(len(pairs), bool)
+        odd[plain] = False
+        others, end = self._unfamiliar(np.flatnonzero(odd).tolist(), lines, found)
+        at = np.array([*plain.tolist(), *(n for n, _, _ in others)], np.intp)
+        series = np.concatenate((indexes[plain], self._indexes(others, lines, found)))
+        numbers = np.array([*values, *(value for _, _, value in others)], np.float64)
+        order = np.argsort(at, kind="stable")
+        order = order[(series[order] >= 0) & (at[order] < end)]
+        found.add(series[order].astype(np.int32), numbers[order])
         found.lines += len(lines)
 
-    def _unfamiliar(self, number: int, line: bytes, found: Exposition) -> None:
-        """A comment, a new series, a timestamp, an exemplar, odd spaces, nonsense."""
-        if found.ended or line.startswith(b"#") or not line.strip():
-            found.ended = found.ended or line.rstrip() == b"# EOF"
-            return
-        try:
-            index, value = self._sample(line)
-        except ValueError as error:
-            found.bad_lines += 1
-            if not found.first_bad:
-                shown = line[:_SHOWN_CHARS].decode(errors="replace")
-                found.first_bad = f"line {number}: {error}: {shown!r}"
-            return
-        found.series.append(index)
-        found.values.append(value)
+    def _unfamiliar(
+        self, numbers: Sequence[int], lines: Sequence[bytes], found: Exposition
+    ) -> tuple[list[_Sample], int]:
+        """New series, timestamps, exemplars, odd spaces; comments and nonsense are dealt with.
+        Also the line at which it ends."""
+        samples: list[_Sample] = []
+        for number in numbers:
+            line = lines[number]
+            if line.startswith(b"#") or not line.strip():
+                self._comment(line)
+                if line.rstrip() == b"# EOF":
+                    found.ended = True
+                    return samples, number
+                continue
+            match = _LINE.fullmatch(line)
+            if match is not None and _is_number(match["value"]):
+                samples.append((number, match["series"], float(match["value"])))
+            else:
+                found.complain(number, line, "not a sample")
+        return samples, len(lines)
 
-    def _sample(self, line: bytes) -> tuple[int, float]:
-        match = _LINE.fullmatch(line)
-        if match is None:
-            raise ValueError("not a sample")
-        text, value = match["series"], float(match["value"])
-        index = self._known.get(text)
-        if index is None:
-            index = self._known[text] = self._intern(labels_of(text))
-        return index, value
+    def _indexes(
+        self, samples: Sequence[_Sample], lines: Sequence[bytes], found: Exposition
+    ) -> Indexes:
+        """One for each; -1 where its labels are wrong, or the table is full."""
+        texts = [text for _, text, _ in samples]
+        indexes = self._keys.find(texts)
+        new: dict[bytes, int] = {}
+        for at in np.flatnonzero(indexes == UNKNOWN).tolist():
+            number, text, _ = samples[at]
+            try:
+                if text not in new:
+                    new[text] = self._intern(labels_of(text))
+                indexes[at] = new[text]
+            except ValueError as error:
+                found.complain(number, lines[number], str(error))
+        self._keys.learn(list(new), list(new.values()))
+        return indexes
+
+    def _comment(self, line: bytes) -> None:
+        """The type of a metric, said once."""
+        if line in self._heard or not line.startswith((b"# TYPE", b"#TYPE")):
+            return
+        match = _TYPE.fullmatch(line)
+        if match is not None and len(self._types) < MAX_TYPES:
+            self._types[match["name"].decode(errors="replace")] = match["type"].decode()
+        if len(self._heard) > MAX_TYPES:
+            self._heard.clear()
+        self._heard.add(line)
+
+
+def _is_number(text: bytes) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def labels_of(text: bytes) -> Labels:

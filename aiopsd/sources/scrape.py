@@ -30,9 +30,7 @@ _ACCEPT = (
     "text/plain;version=0.0.4;q=0.5,*/*;q=0.1"
 )
 _LABEL_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
-_LINES_AT_ONCE = 20_000  # then the loop gets its turn
-_CHURN = 3  # answers' worth of names; a target with new ones every time has no end of them
-_REMEMBER_SECS = 300.0  # far less than the series table keeps a series that nobody sees
+_LINES_AT_ONCE = 5_000  # then the loop gets its turn
 
 
 class Target(Settings, frozen=True, kw_only=True):
@@ -135,9 +133,7 @@ class Scraper:
         self._part = f"{context.name}/{self._labels['instance']}"
         self._every_secs = every_secs
         self._offset_secs = zlib.crc32(repr(self._labels).encode()) / 2**32 * every_secs
-        self._parser = Parser(self._interned)
-        self._remembered_s = -np.inf
-        self._most_series = 0
+        self._parser = Parser(self._interned, context.table.keys(), context.types)
         self._bad_said = False
 
     async def run(self, put: Put[Batch]) -> None:
@@ -163,7 +159,7 @@ class Scraper:
         time_s, loop = self._context.clock(), asyncio.get_running_loop()
         begun = loop.time()
         try:
-            found, up = await self._read(time_s), 1.0
+            found, up = await self._read(), 1.0
         except Unreachable as error:
             found, up = Exposition(), 0.0
             self._context.health.gone(self._part, str(error))
@@ -171,25 +167,20 @@ class Scraper:
             self._context.health.back(self._part)
         own = {"up": up, "scrape_duration_seconds": loop.time() - begun}
         indexes = [self._interned({"__name__": name}) for name in own]
-        series = np.array(indexes + found.series, np.int32)
-        values = np.array(list(own.values()) + found.values, np.float64)
+        series = np.concatenate((np.array(indexes, np.int32), found.series))
+        values = np.concatenate((np.array(list(own.values())), found.values))
         return self._batch(time_s, series, values)
 
-    async def _read(self, time_s: float) -> Exposition:
+    async def _read(self) -> Exposition:
         answer = await self._fetcher.get(self._url)
         if answer.status != 200 or answer.is_web_page:
             raise Unreachable(f"status {answer.status}: {answer.said}")
-        fresh = 0 <= time_s - self._remembered_s < _REMEMBER_SECS
-        if not fresh or len(self._parser) > self._most_series:
-            self._parser.forget()
-            self._remembered_s = time_s
         found = await self._parsed(answer)
-        if found.bad_lines and not found.series:
+        if found.bad_lines and not len(found.series):
             raise Unreachable(f"answers no metrics: {found.first_bad}")
         if "openmetrics" in answer.content_type and not found.ended:
             raise Unreachable("its answer was cut off: no `# EOF`")
         self._complain(found)
-        self._most_series = _CHURN * len(found.series) + 1000
         return found
 
     async def _parsed(self, answer: Answer) -> Exposition:

@@ -4,29 +4,29 @@ from __future__ import annotations
 
 import math
 import string
-from dataclasses import dataclass, field
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from aiopsd.model import Labels
+from aiopsd.series import SPARED, SeriesTable
 from aiopsd.sources.exposition import Exposition, Parser, labels_of
 from tests.loopback.recording import Recording
 
 
-@dataclass
 class Reader:
     """A parser with a table of its own."""
 
-    known: list[Labels] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self.parser = Parser(self._intern)
+    def __init__(self) -> None:
+        self.table = SeriesTable()
+        self.types: dict[str, str] = {}
+        self.interned: list[Labels] = []
+        self.parser = Parser(self._intern, self.table.keys(), self.types)
 
     def _intern(self, labels: Labels) -> int:
-        self.known.append(labels)
-        return len(self.known) - 1
+        self.interned.append(labels)
+        return self.table.intern("", labels)
 
     def read(self, text: str | bytes) -> Exposition:
         body, found = text.encode() if isinstance(text, str) else text, Exposition()
@@ -36,7 +36,10 @@ class Reader:
     def samples(self, text: str) -> list[tuple[Labels, float]]:
         found = self.read(text)
         assert not found.bad_lines, found.first_bad
-        return [(self.known[i], v) for i, v in zip(found.series, found.values, strict=True)]
+        return [
+            (self.table.labels(i), v)
+            for i, v in zip(found.series.tolist(), found.values.tolist(), strict=True)
+        ]
 
 
 def one(line: str) -> tuple[Labels, float]:
@@ -67,11 +70,11 @@ def test_recording_is_read_whole(name: str) -> None:
 def test_known_series_keep_their_index(name: str) -> None:
     body, reader = Recording.load(f"prometheus/{name}").reply.body, Reader()
     first = reader.read(body)
-    met = len(reader.known)
+    met = len(reader.interned)
     again = reader.read(body)
-    assert again.series == first.series
-    assert str(again.values) == str(first.values)  # NaN among them
-    assert len(reader.known) == met
+    assert again.series.tolist() == first.series.tolist()
+    assert str(again.values.tolist()) == str(first.values.tolist())  # NaN among them
+    assert len(reader.interned) == met
 
 
 def test_recorded_labels_and_values() -> None:
@@ -136,7 +139,7 @@ def test_bad_line_is_named_and_loses_no_other(line: str | bytes) -> None:
     raw = line.encode() if isinstance(line, str) else line
     reader = Reader()
     found = reader.read(b"first 1\n" + raw + b"\nlast 2\n" + raw)
-    assert found.values == [1, 2]
+    assert found.values.tolist() == [1, 2]
     assert found.bad_lines == 2
     assert found.first_bad.startswith("line 2: ")
 
@@ -145,7 +148,7 @@ def test_known_series_with_a_bad_value_is_a_bad_line() -> None:
     reader = Reader()
     reader.read("up 1")
     found = reader.read("up 1\nup x\nup 2")
-    assert (found.values, found.bad_lines) == ([1, 2], 1)
+    assert (found.values.tolist(), found.bad_lines) == ([1, 2], 1)
     assert "line 2" in found.first_bad
 
 
@@ -166,11 +169,42 @@ def test_a_comment_in_a_label_is_no_comment() -> None:
     assert one('up{a="# EOF"} 1')[0]["a"] == "# EOF"
 
 
-def test_forgetting_asks_again() -> None:
+def test_a_series_that_the_table_forgot_is_met_again() -> None:
     reader = Reader()
-    reader.read("up 1")
-    reader.parser.forget()
-    assert reader.read("up 1").series == [1]
+    reader.read("up 1\ndown 1")
+    gone = [one for _ in range(SPARED + 2) for one in reader.table.expire(1.0).tolist()]
+    assert sorted(gone) == [0, 1]
+    assert reader.read("other 1").series.tolist() == [0]
+    again = reader.read("up 1\ndown 1")
+    assert [reader.table.labels(i)["__name__"] for i in again.series.tolist()] == ["up", "down"]
+    assert len(reader.interned) == 5
+
+
+def test_a_full_table_takes_no_more_and_reads_on() -> None:
+    reader = Reader()
+    reader.table.limit = 1
+    for _ in range(3):
+        assert reader.read("a 1\nb 2\nc 3").values.tolist() == [1]
+    assert len(reader.interned) == 3, "what was refused is not decoded again"
+
+
+def test_types_are_what_the_target_says() -> None:
+    reader = Reader()
+    text = "# HELP a # TYPE x counter\n# TYPE a counter\na_total 1\n# TYPE b histogram \r\n"
+    reader.read(text + "#TYPE c gauge\n# TYPE d\n# TYPE e f g\n")
+    assert reader.types == {"a": "counter", "b": "histogram", "c": "gauge"}
+    reader.types.clear()
+    reader.read(text)
+    assert reader.types == {}, "known comments cost nothing"
+
+
+def test_known_and_odd_lines_stay_in_their_order() -> None:
+    reader = Reader()
+    reader.read("a 1\nb 2\nc 3")
+    again = reader.read("a 4\nb 5 1700000000\nd 7\nc 6 # {} 1\n# EOF\na 9\ne 9")
+    names = [reader.table.labels(i)["__name__"] for i in again.series.tolist()]
+    assert (names, again.values.tolist()) == (["a", "b", "d", "c"], [4, 5, 7, 6])
+    assert again.ended
 
 
 def test_an_endless_quote_is_refused_in_no_time() -> None:
