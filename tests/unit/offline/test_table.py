@@ -35,6 +35,7 @@ def read(tmp_path: Path):
         TIDY.replace("\n", "\n\n"),  # blank lines are no rows
         "\ufeff" + TIDY,
         TIDY.removeprefix("timestamp,value\n"),
+        "\ufeff" + TIDY.removeprefix("timestamp,value\n"),
         TIDY.rstrip("\n"),
         TIDY.replace(",", ";"),
         TIDY.replace(",", "\t"),
@@ -85,6 +86,11 @@ def test_numbers_in_many_forms(read) -> None:
     assert np.isnan(table.values[-1, 0])
     (remark,) = table.remarks
     assert remark.endswith("in.csv:10:2: '0x10' is not a number; 1 such taken as missing")
+
+
+def test_a_comma_is_a_point_only_where_it_parts_no_cells(read) -> None:
+    assert read("t;v\n1;1,5\n2;2,25\n").values.tolist() == [[1.5], [2.25]]
+    assert np.isnan(read('t,v\n1,"1,5"\n2,2\n3,3\n').values[0, 0])
 
 
 def test_many_columns_and_those_that_are_text(read) -> None:
