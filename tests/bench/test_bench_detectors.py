@@ -18,7 +18,6 @@ from aiopsd.detectors.band import BandSettings
 from aiopsd.logs import Miner
 from aiopsd.model import Batch, LogBatch, LogLine
 from aiopsd.series import SeriesTable
-from aiopsd.transforms import Transforms, compile_selection
 
 
 def test_faults_are_seen() -> None:
@@ -83,37 +82,6 @@ def test_detect_speed(columns: int, tmp_path: Path) -> None:
     print(f"\naiopsd detect, {rows:,} rows x {columns}: {secs['in']:.2f} s, {rate:,.0f} points/s, "
           f"start and two rows {secs['few']:.2f} s")  # fmt: skip
     assert rate > 1000
-
-
-@pytest.mark.parametrize("targets", [1, 10])
-def test_transforms_speed(targets: int) -> None:
-    """10,000 raw series, 10 selections."""
-    table = SeriesTable()
-    selections = {
-        f"r{n}": compile_selection(f"m{n % 5}", as_, by, over, 60.0)
-        for n, (as_, by, over) in enumerate(
-            [("rate", ("service",), None), ("value", (), None), ("delta", ("service",), "m2"),
-             ("changes", ("path",), None), ("value", ("service",), None)] * 2
-        )
-    }  # fmt: skip
-    transforms = Transforms(selections, table)  # type: ignore[arg-type]
-    ids = [
-        np.array([table.intern("", {"__name__": f"m{n % 5}", "service": f"s{n % 50}",
-                                    "path": str(n), "instance": str(t)})
-                  for n in range(10_000 // targets)], np.int32)
-        for t in range(targets)
-    ]  # fmt: skip
-    secs = []
-    for tick in range(20):
-        begun = time.perf_counter()
-        for t, series in enumerate(ids):
-            transforms.feed(
-                Batch("", tick * 15.0 + t * 0.01, series, np.full(len(series), tick * 7.0))
-            )
-        secs.append(time.perf_counter() - begun)
-    print(f"\ntransforms, {targets} targets: first tick {1000 * secs[0]:.0f} ms, "
-          f"then {1000 * np.median(secs[2:]):.1f} ms")  # fmt: skip
-    assert np.median(secs[2:]) < 0.2
 
 
 def test_miner_speed() -> None:

@@ -43,15 +43,15 @@ def fleet(table: SeriesTable, series: int, targets: int) -> list[Indexes]:
 
 
 def measured(transforms: Transforms, parts: list[Indexes]) -> tuple[float, float, int]:
-    """Seconds of the first tick, then of a tick (median); derived samples of the last one."""
+    """CPU seconds of the first tick, then of a tick (median); derived samples of the last."""
     secs, derived = [], 0
     for tick in range(TICKS):
-        begun, derived = time.perf_counter(), 0
+        begun, derived = time.process_time(), 0
         for n, series in enumerate(parts):
             values = np.full(len(series), tick * 7.0)
             found = transforms.feed(Batch("", tick * EVERY_SECS + n * 0.01, series, values))
             derived += sum(len(batch.series) for batch in found)
-        secs.append(time.perf_counter() - begun)
+        secs.append(time.process_time() - begun)
     return secs[0], float(np.median(secs[3:])), derived
 
 
@@ -65,7 +65,7 @@ def test_many_targets_cost_as_much_as_one() -> None:
         print(f"\ntransforms, {targets:3} targets: first tick {1000 * first:.0f} ms, "
               f"then {1000 * took[targets]:.1f} ms, {derived:,} derived")  # fmt: skip
         assert derived >= 4_000
-    assert took[100] < 3 * took[1], "twice, and what a busy machine adds"
+    assert took[100] < 2.5 * took[1], "twice, and what a busy machine adds"
 
 
 @pytest.mark.parametrize("targets", [1, 100])
