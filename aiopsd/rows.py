@@ -7,7 +7,9 @@ bytes of another part, an older form or garbage are refused and never half-loade
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import Any, Final, NamedTuple
 
 import msgspec
 import numpy as np
@@ -65,8 +67,7 @@ class Rows:
         if len(at) and int(at.min()) < 0:
             new = series[at < 0]
             _, first = np.unique(new, return_index=True)
-            for index in new[np.sort(first)].tolist():
-                self._add(index)
+            self._add(new[np.sort(first)])
             at = self._row[series]
         return at
 
@@ -110,16 +111,17 @@ class Rows:
         for name, column in data.items():
             self._data[name][at] = column
 
-    def _add(self, index: int) -> None:
-        if not self._free:
+    def _add(self, new: Indexes) -> None:
+        while len(self._free) < len(new):
             self._resize(2 * len(self._series))
-        row = self._free.pop()
-        self._row[index], self._series[row] = row, index
+        rows = self._free[: -len(new) - 1 : -1]
+        del self._free[-len(new) :]
+        self._row[new], self._series[rows] = rows, new
 
     def _resize(self, capacity: int) -> None:
         before = len(self._series)
         self._series = np.concatenate((self._series, np.full(capacity - before, -1, np.int32)))
-        self._free += range(capacity - 1, before - 1, -1)
+        self._free = [*range(capacity - 1, before - 1, -1), *self._free]  # low rows first
         for name, (fill, dtype, width) in self._columns.items():
             more = np.full((capacity - before, width) if width else capacity - before, fill, dtype)
             old = self._data.get(name)
@@ -131,6 +133,171 @@ def _column(column: Column, block: bytes | None, rows: int) -> NDArray[Any]:
     if block is None:
         return np.full(shape, column.fill, column.dtype)
     return np.frombuffer(block, column.dtype).reshape(shape)
+
+
+class Cell(NamedTuple):
+    """A column of a ``Sheet``: numbers of this shape for each series."""
+
+    fill: float = 0.0
+    dtype: DTypeLike = np.float32
+    shape: tuple[int, ...] = ()
+
+
+CHUNK: Final = 4096  # series a chunk: its temporaries stay in cache, a call is shared by many
+
+
+class Lane:
+    """Some series of one chunk: columns ``[..., series]``, to be changed in place.
+
+    Where the series lie side by side these are views; elsewhere they are copies, which ``close``
+    puts back. ``lane["level"] += step`` is in place in both cases.
+    """
+
+    __slots__ = ("_data", "_seen", "n", "where")
+
+    def __init__(self, data: dict[str, NDArray[Any]], where: slice | At) -> None:
+        self._data, self.where = data, where
+        self._seen: dict[str, NDArray[Any]] = {}
+        self.n = where.stop - where.start if isinstance(where, slice) else len(where)
+
+    def __getitem__(self, name: str) -> NDArray[Any]:
+        found = self._seen.get(name)
+        if found is None:
+            found = self._seen[name] = self._data[name][..., self.where]
+        return found
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        here = self[name]
+        if value is not here:
+            here[...] = value
+
+    def whole(self, name: str) -> NDArray[Any]:
+        """The chunk's own array of a wide column; index it with ``places``, do not copy it."""
+        return self._data[name]
+
+    def places(self, some: NDArray[np.intp] | None = None) -> At:
+        """Where in the chunk these series (numbers in this lane) are."""
+        if isinstance(self.where, slice):
+            return self.where.start + (np.arange(self.n) if some is None else some)
+        return self.where if some is None else np.asarray(self.where[some])
+
+    def only(self, some: NDArray[np.bool_]) -> Lane:
+        """The lane of these alone. Close it before this one is used again."""
+        if some.all():
+            return self
+        self.close()
+        return Lane(self._data, self.places(np.flatnonzero(some)))
+
+    def close(self) -> None:
+        """Puts copies back; what was read before is read again."""
+        if not isinstance(self.where, slice):
+            for name, values in self._seen.items():
+                self._data[name][..., self.where] = values
+            self._seen.clear()
+
+
+class Sheet:
+    """Columns ``[..., series]`` of many series, in chunks; for work on all series at once.
+
+    As ``Rows``, but the series are the last axis: each numpy call then runs over many series
+    side by side, however wide the column. ``lanes`` hands the work out chunk by chunk.
+    """
+
+    def __init__(self, **cells: Cell) -> None:
+        self._cells = cells
+        self._begin()
+
+    def _begin(self) -> None:
+        self._rows = Rows()
+        self._chunks: list[dict[str, NDArray[Any]]] = []
+        self._capacity = 0
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def lanes(self, series: Indexes) -> Iterator[tuple[Lane, slice | At]]:
+        """The lanes of these series, new ones included, and where each lies in ``series``."""
+        at = self._rows.of(series)
+        if len(at):
+            self._grow(int(at.max()) + 1)
+        order = None if (at[1:] > at[:-1]).all() else np.argsort(at, kind="stable")
+        ranked = at if order is None else at[order]
+        cuts = np.flatnonzero(np.diff(ranked) != 1) + 1
+        chunk_cuts = np.flatnonzero(np.diff(ranked // CHUNK)) + 1
+        if len(cuts) * 64 > len(at):  # scattered: a copy of each is cheaper than many small steps
+            cuts = chunk_cuts
+        ends = np.unique(np.concatenate((cuts, chunk_cuts, [0, len(at)])))
+        for begin, end in zip(ends[:-1].tolist(), ends[1:].tolist(), strict=True):
+            place = slice(begin, end) if order is None else order[begin:end]
+            yield self._lane(ranked[begin:end]), place
+
+    def _lane(self, at: At) -> Lane:
+        chunk, first = divmod(int(at[0]), CHUNK)
+        side_by_side = int(at[-1]) - int(at[0]) == len(at) - 1 and bool((np.diff(at) == 1).all())
+        where = slice(first, first + len(at)) if side_by_side else at - chunk * CHUNK
+        return Lane(self._chunks[chunk], where)
+
+    def one(self, series: int) -> Lane | None:
+        """The lane of a single known series."""
+        at = self._rows.find(np.array([series], np.int32))
+        return self._lane(at) if at[0] >= 0 else None
+
+    def forget(self, series: Indexes) -> None:
+        for row in self._rows.forget(series).tolist():
+            data, place = self._chunks[row // CHUNK], row % CHUNK
+            for name, cell in self._cells.items():
+                data[name][..., place] = cell.fill
+
+    def save(self) -> bytes:
+        """Every number of every series, bit for bit."""
+        series, at = self._rows.known()
+        ends = np.searchsorted(at, np.arange(len(self._chunks) + 1) * CHUNK)
+        places = [at[a:b] % CHUNK for a, b in pairwise(ends.tolist())]
+        data = {
+            name: np.concatenate(
+                [self._new(name, 0)]
+                + [c[name][..., where] for c, where in zip(self._chunks, places, strict=True)],
+                axis=-1,
+            )
+            for name in self._cells
+        }
+        return packed((series, data))
+
+    def load(self, saved: bytes) -> None:
+        """Takes the place of what is here. Raises ValueError, and leaves it, on garbage."""
+        series_bytes, blocks = decode(saved, tuple[bytes, dict[str, bytes]])
+        series = np.frombuffer(series_bytes, np.int32)
+        alike = len(np.unique(series)) == len(series) and int(series.min(initial=0)) >= 0
+        if not alike or blocks.keys() != self._cells.keys():
+            raise ValueError("the saved series contradict themselves")
+        data = {
+            name: np.frombuffer(blocks[name], dtype).reshape(*shape, len(series))
+            for name, (_, dtype, shape) in self._cells.items()
+        }
+        self._begin()
+        for lane, place in self.lanes(series):
+            for name, values in data.items():
+                lane[name] = values[..., place]
+            lane.close()
+
+    def _grow(self, rows: int) -> None:
+        """The first chunk grows by doubling, as most rules have few series; then whole chunks."""
+        while self._capacity < rows:
+            if 0 < self._capacity < CHUNK:
+                size = min(2 * self._capacity, CHUNK)
+                self._chunks[0] = {
+                    name: np.concatenate((old, self._new(name, size - old.shape[-1])), axis=-1)
+                    for name, old in self._chunks[0].items()
+                }
+                self._capacity = size
+            else:
+                size = CHUNK if self._capacity else 16
+                self._chunks.append({name: self._new(name, size) for name in self._cells})
+                self._capacity += size
+
+    def _new(self, name: str, size: int) -> NDArray[Any]:
+        fill, dtype, shape = self._cells[name]
+        return np.full((*shape, size), fill, dtype)
 
 
 def pack(kind: str, version: int, *state: Any) -> bytes:

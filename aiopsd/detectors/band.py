@@ -1,39 +1,35 @@
-"""A robust, seasonal band around what is usual, calibrated on the series' own history.
+"""The default detector: a forecast and six kinds of novelty, on the series' own history.
 
-Expected is a level, or the time-of-day profile where that predicts better. A deviation is judged
-by how rare it was so far (``tail``), and never counts for less than a floor. A sample is scored
-before it teaches; outside the band it teaches nothing about the level, so that a broken service
-does not become normal in five minutes. Once such a stretch is over, its peak joins the tail: what
-keeps happening is not news. A level that stays is accepted in the end (``stretch``).
+The *forecast* (``expect``) says what is expected and how far away is strange, from 20 samples
+on. *Novelty* (``novelty``) says how unlike anything before the last samples are; it needs a day.
+Alone, novelty makes suspicious; together with the forecast it makes certain. ``tier: light`` is
+the forecast alone.
+
+What is strange is learned slowly, late or not at all; what stays becomes normal.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final, Literal
+from dataclasses import dataclass
+from typing import Any, Final, Literal
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
-from aiopsd.detectors import level, season, stretch, tail
+from aiopsd.detectors import alerts, clock, expect, novelty, stuck
+from aiopsd.detectors.alerts import FLAG
+from aiopsd.detectors.clock import DAY_SECS, Flags, Singles, Ticks
+from aiopsd.detectors.expect import Forecast, Forecaster
+from aiopsd.detectors.season import DAY, WEEK, Profile
 from aiopsd.model import Batch, Floats, Indexes, Labels, Scores
-from aiopsd.rows import At, Column, Rows, pack, unpack
+from aiopsd.rows import At, Lane, Sheet, pack, unpack
 from aiopsd.settings import Settings
 
-WARM: Final = 20  # samples before the first judgement
-YOUNG, YOUNG_CERTAIN = 20.0, 60.0  # a surprise counts half at so many samples: guesses as yet
-LEAD: Final = 8  # deviations teach so many samples later, if nothing strange came of them
-EDGE, CERTAIN = 3.0, 7.0  # surprise, in decades, of the band's edge and of certainty
-CERTAIN_FLOORS: Final = 3.0  # certain is at least this many floors away from expected
-RELATIVE_FLOOR: Final = 0.02  # of the level, where no floor is given
-UNSURE: Final = 0.1  # how much a sample inside the band teaches while a stretch lasts
-REACH: Final = 2.0  # steps times sqrt(samples): how far a wandering series goes unseen
-GROWN: Final = 256  # samples; a younger series may turn out to be one that wanders
-HUGE: Final = 1e150  # squares still fit; anything larger is no measurement
+HUGE: Final = 1e30
 SENSITIVITY: Final = {"low": 1.5, "normal": 1.0, "high": 0.7}
-CHOOSE_SAMPLES: Final = 16  # how often slow or fast is asked anew
-
-Flags = NDArray[np.bool_]
+SURE: Final = 2.5  # decades of common surprise, over the bar, that agree with the forecast
+KNOWN_SECS: Final = 8 * DAY_SECS  # a whole weekend and its Monday
 
 
 class BandSettings(Settings, frozen=True, kw_only=True, tag="band"):
@@ -41,8 +37,9 @@ class BandSettings(Settings, frozen=True, kw_only=True, tag="band"):
 
     direction: Literal["up", "down", "both"] = "both"
     floor: float = 0.0  # smallest deviation that counts, in units of the series; 0: derived
-    season: Literal["auto", "none", "day"] = "auto"
+    season: Literal["auto", "none", "day", "week"] = "auto"
     sensitivity: Literal["low", "normal", "high"] = "normal"
+    tier: Literal["full", "light"] = "full"
 
     def __post_init__(self) -> None:
         if not 0 <= self.floor < HUGE:
@@ -52,16 +49,32 @@ class BandSettings(Settings, frozen=True, kw_only=True, tag="band"):
         return Band(self)
 
 
-_COLUMNS: Final = {
-    "n": Column(),  # samples learned
-    "origin": Column(),  # the first value: what is kept as float32 is relative to it
-    "warm": Column(0.0, np.float32, WARM),
-    "last": Column(),
-    "lead": Column(np.nan, np.float32, LEAD),  # deviations that did not teach yet
-    "least": Column(np.inf),  # smallest value so far
-    "grain": Column(np.inf),  # smallest step between two values so far
-    "whole": Column(1.0, np.bool_),  # only whole numbers so far
-}
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What is thought of a stretch of ticks, all ``[T, n]``."""
+
+    score: Floats  # in [0, 1]; 0.5 and more: strange now
+    suspicious: Flags  # the first of an event
+    alert: Floats  # in [0, 1]: severity where an event begins or rises, else 0
+    certain: Flags
+    observed: Floats
+    expected: Floats
+    low: Floats
+    high: Floats
+    plain: Floats  # the common surprise in decades,
+    capped: Floats  # and as it counts for alerts
+    samples: NDArray[np.int32]
+
+    @classmethod
+    def empty(cls, ticks: int, n: int) -> Judged:
+        def of(dtype: DTypeLike) -> NDArray[Any]:
+            return np.zeros((ticks, n), dtype)
+
+        types = cls.__annotations__
+        return cls(**{name: of(_TYPES.get(types[name], np.float64)) for name in types})
+
+
+_TYPES: Final = {"Flags": np.bool_, "NDArray[np.int32]": np.int32}
 
 
 class Band:
@@ -69,190 +82,217 @@ class Band:
 
     def __init__(self, settings: BandSettings) -> None:
         self.settings = settings
-        self._weight = SENSITIVITY[settings.sensitivity]
-        self._seasonal = settings.season != "none"
-        self._rows = self._new_rows()
+        self._full = settings.tier == "full"
+        self._profiles = _profiles(settings)
+        self._forecaster = Forecaster(
+            settings.direction,
+            settings.floor,
+            SENSITIVITY[settings.sensitivity],
+            self._profiles,
+            settings.season,
+        )
+        weight = SENSITIVITY[settings.sensitivity]
+        self._flag, self._warn = alerts.flag(weight), alerts.warn(weight)
+        self._sheet = self._new_sheet()
 
-    def _new_rows(self) -> Rows:
-        parts = _COLUMNS | level.COLUMNS | stretch.COLUMNS | tail.COLUMNS | season.SWITCH
-        return Rows(**parts, **(season.COLUMNS if self._seasonal else {}))
+    def _new_sheet(self) -> Sheet:
+        cells = clock.CELLS | expect.cells(self._profiles)
+        if self._full:
+            cells = (
+                cells
+                | novelty.CELLS
+                | stuck.CELLS
+                | alerts.PEAKS
+                | self._flag.cells
+                | self._warn.cells
+            )
+        return Sheet(**cells)
 
     def observe(self, batch: Batch) -> Scores:
         """Missing (not finite) samples score 0 and teach nothing."""
-        with np.errstate(over="ignore", invalid="ignore"):
-            rows, at, now = self._rows, self._rows.of(batch.series), batch.time_s
-            ok = np.abs(batch.values) < HUGE
-            x = np.where(ok, batch.values, rows["last"][at])
-            step = self._meet(at, x, ok)
-            expected, base = self._expect(at, now)
-            scores, away, floor = self._judge(batch, at, ok, x, expected)
-            known = ok & (rows["n"][at] >= WARM)
-            out = known & (scores.score >= 0.5)
-            self._warm_up(at, x, ok & ~known)
-            self._learn(at, x, step, base, known & ~out, ok & ~known)
-            self._remember(at, x, out, known & ~out, away, floor, now)
-            rows["n"][at] += ok & ~out
-        return scores
-
-    # --- before the judgement -----------------------------------------------------------
-
-    def _meet(self, at: At, x: Floats, ok: Flags) -> Floats:
-        """What a sample says of the series' nature; returns how far it is from the last one."""
-        rows = self._rows
-        new = ok & (rows["n"][at] == 0)
-        if new.any():
-            for name in ("origin", "last", "level"):
-                rows[name][at[new]] = x[new]
-        step = np.abs(x - rows["last"][at])
-        rows["grain"][at] = np.minimum(rows["grain"][at], np.where(step > 0, step, np.inf))
-        rows["whole"][at] &= x == np.rint(x)
-        rows["least"][at] = np.minimum(rows["least"][at], np.where(ok, x, np.inf))
-        rows["last"][at] = x
-        return np.asarray(step)
-
-    def _expect(self, at: At, now: float) -> tuple[Floats, Floats | None]:
-        """The expected value, and the profile's word for it, less the origin."""
-        rows, n = self._rows, self._rows["n"][at]
-        due = at[(n % CHOOSE_SAMPLES == 0) & (n > WARM)]
-        if len(due):
-            factor = level.choose(rows, due)
-            tail.scale(rows, due, np.where(rows["seasonal"][due], 1.0, factor))
-        if not self._seasonal:
-            return level.predicted(rows, at), None
-        moved = season.enter(rows, at, now)
-        if len(moved):
-            always = self.settings.season == "day"
-            plain, best = rows["miss"][moved], level.error(rows, moved)
-            tail.scale(rows, moved, season.choose(rows, moved, now, plain, best, always))
-        base = season.predicted(rows, at, now)
-        use = rows["seasonal"][at] & np.isfinite(base)
-        return np.where(use, base + rows["origin"][at], level.predicted(rows, at)), base
-
-    def _judge(
-        self, batch: Batch, at: At, ok: Flags, x: Floats, expected: Floats
-    ) -> tuple[Scores, Floats, Floats]:
-        """Scores, how far away each sample is, and the floor that this was held against."""
-        rows, n = self._rows, self._rows["n"][at]
-        floor, least, young = self._floor(at, expected), rows["least"][at], 1 + YOUNG / (n + 1)
-        # Where people said what is too small to matter, fewer samples make it certain.
-        mature = young if self.settings.floor else 1 + YOUNG_CERTAIN / (n + 1)
-        walk = REACH * rows["step"][at] * np.sqrt(rows["run"][at])
-        reach = walk * (rows["wanders"][at] & ~rows["seasonal"][at])
-        away = np.maximum(self._away(x - expected) - reach, 0.0)
-        u, excess = rows["u"][at], self._excess(at)
-        rare = tail.surprise(away, u, excess)
-        edge, known = EDGE * self._weight, ok & (n >= WARM)
-        score = known * np.minimum(rare / (rare + edge * young), away / (away + floor))
-        width = reach + np.maximum(tail.deviation(edge * young, u, excess), floor)
-        jump = away - (walk - reach) * (n < GROWN)
-        surely = tail.surprise(np.maximum(jump, 0.0), u, excess) >= CERTAIN * self._weight * mature
-        certain = surely & (jump >= CERTAIN_FLOORS * floor)
-        scores = Scores(
+        times = np.array([batch.time_s])
+        found = self.observe_stretch(times, batch.values[None], batch.series)
+        return Scores(
             rule=batch.rule,
             time_s=batch.time_s,
             series=batch.series,
-            score=score,
-            observed=np.where(ok, batch.values, np.nan),
-            expected=expected,
-            low=np.where(least >= 0, np.maximum(expected - width, 0.0), expected - width),
-            high=expected + width,
-            samples=n.astype(np.int32),
-            certain=known & certain,
+            score=found.score[0],
+            observed=found.observed[0],
+            expected=found.expected[0],
+            low=found.low[0],
+            high=found.high[0],
+            samples=found.samples[0],
+            certain=found.certain[0],
             history=batch.history,
         )
-        return scores, away, floor
 
-    def _floor(self, at: At, expected: Floats) -> Floats:
-        """Given, or derived: 2 % of the level, and one step of a series that moves in steps."""
+    def observe_stretch(
+        self, times_s: Floats, values: Floats, series: Indexes | None = None
+    ) -> Judged:
+        """Many ticks in a row, ``values[T, n]``: the same as one ``observe`` a tick, faster.
+
+        ``series`` are the columns' indexes, 0 to n - 1 by default. Missing values are NaN.
+        """
+        values, times_s = np.asarray(values, float), np.asarray(times_s, float)
+        if series is None:
+            series = np.arange(values.shape[1], dtype=np.int32)
+        found = Judged.empty(*values.shape)
+        with np.errstate(all="ignore"):
+            for lane, place in self._sheet.lanes(series):
+                begin = 0
+                while begin < len(times_s):
+                    end = min(begin + clock.room(lane), len(times_s))
+                    rows = slice(begin, end)
+                    self._observe(lane, times_s[rows], values[rows, place], found, (rows, place))
+                    begin = end
+                lane.close()
+        return found
+
+    def _observe(
+        self,
+        lane: Lane,
+        times: Floats,
+        values: Floats,
+        found: Judged,
+        where: tuple[slice, slice | At],
+    ) -> None:
+        """Some ticks of one lane, within an epoch."""
+        ticks = clock.meet(lane, times, values)
+        bases = {p.name: p.follow(lane, ticks, lane["miss"]) for p in self._profiles}
+        guess = self._forecaster.observe(lane, ticks, bases)
+        self._show(lane, ticks, values, guess, found, where)
+        if self._full:
+            self._judge_full(lane, ticks, guess, bases, found, where)
+        else:
+            self._judge_light(lane, ticks, guess, found, where)
+        ends = clock.finish(lane, ticks)
+        if ends.any():
+            part = lane.only(ends)
+            self._forecaster.learn(part)
+            if self._full:
+                novelty.learn(part)
+                stuck.learn(part)
+            part.close()
+
+    def _show(
+        self,
+        lane: Lane,
+        ticks: Ticks,
+        values: Floats,
+        guess: Forecast,
+        found: Judged,
+        where: tuple[slice, slice | At],
+    ) -> None:
+        origin = lane["origin"]
+        expected = guess.expected + origin
+        low = expected - guess.width
+        positive = lane["least"] + origin >= 0
+        found.observed[where] = np.where(ticks.ok, values, np.nan)
+        found.expected[where] = expected
+        found.low[where] = np.where(positive, np.maximum(low, 0.0), low)
+        found.high[where] = expected + guess.width
+        found.samples[where] = guess.samples
+
+    def _judge_light(
+        self,
+        lane: Lane,
+        ticks: Ticks,
+        guess: Forecast,
+        found: Judged,
+        where: tuple[slice, slice | At],
+    ) -> None:
+        rare = guess.rare(lane, guess.away)
+        score = np.minimum(
+            rare / (rare + self._forecaster.edge(lane)), guess.away / (guess.away + guess.floor)
+        )
+        score *= guess.known & ticks.ok
+        found.score[where] = score = _agree(score, guess.out)
+        found.plain[where] = found.capped[where] = rare * (guess.known & ticks.ok)
+        found.certain[where] = self._forecaster.certain(lane, guess)
+        found.suspicious[where] = guess.out
+        found.alert[where] = np.where(guess.out, score, 0)
+
+    def _judge_full(
+        self,
+        lane: Lane,
+        ticks: Ticks,
+        guess: Forecast,
+        bases: dict[str, Singles],
+        found: Judged,
+        where: tuple[slice, slice | At],
+    ) -> None:
+        new = novelty.observe(lane, ticks, self._base(lane, ticks, bases))
+        still = stuck.observe(lane, ticks)
+        plain = np.maximum(new.plain, still) * ticks.ok
+        capped: Singles = np.maximum(new.capped, still) * ticks.ok
+        found.plain[where] = plain
+        bar = alerts.own_bar(lane, ticks.times, capped)
+        counts = self._counts(guess) & ticks.ok
+        grown = ticks.times[:, None] - lane["born"] >= DAY_SECS
+        sure = self._forecaster.certain(lane, guess)
+        capped *= counts
+        high = np.where(grown, capped / bar, 0)
+        forced = guess.out if self.settings.floor else sure & ~grown
+        high = np.where(forced, np.maximum(high, np.float32(self._flag.limit)), high)
+        found.capped[where] = np.where(grown, capped, 0)
+        told, over = self._flag.observe(lane, ticks.times, high)
+        alert, _ = self._warn.observe(lane, ticks.times, high)
+        over |= forced
+        found.score[where] = _agree(plain / (plain + FLAG), over)
+        found.suspicious[where] = told > 0
+        found.alert[where] = alert / (alert + FLAG)
+        found.certain[where] = over & sure & (forced | self._agrees(lane, ticks, capped / bar))
+
+    def _agrees(self, lane: Lane, ticks: Ticks, high: Singles) -> Flags:
+        """Is the common surprise as sure as the forecast?
+
+        A series with a day may have a week: in its first one a weekend looks like an incident.
+        """
+        lived = ticks.times[:, None] - lane["born"] >= KNOWN_SECS
+        return np.asarray((high >= SURE) & (lived | (lane["seasonal"] == expect.NONE)))
+
+    def _base(self, lane: Lane, ticks: Ticks, bases: dict[str, Singles]) -> Singles:
+        if not bases:
+            return np.full(ticks.y.shape, np.nan, np.float32)
+        base = bases[DAY.name]
+        if WEEK.name in bases:
+            weekly = (lane["seasonal"] == expect.BY_WEEK) & np.isfinite(bases[WEEK.name])
+            base = np.where(weekly, bases[WEEK.name], base)
+        return base
+
+    def _counts(self, guess: Forecast) -> Flags:
+        """Where people said what counts, only that can be an anomaly."""
         if self.settings.floor:
-            return np.full(len(at), self.settings.floor)
-        rows = self._rows
-        grain = np.where(rows["whole"][at], np.minimum(rows["grain"][at], 1.0), rows["grain"][at])
-        grain = np.where(np.isfinite(grain), grain, 0.0)
-        return np.maximum(np.maximum(RELATIVE_FLOOR * np.abs(expected), grain), 1e-12)
-
-    def _excess(self, at: At) -> Floats:
-        """Counts move in steps: their tail is no finer than these."""
-        return np.maximum(tail.mean_excess(self._rows, at), 0.4 * self._rows["whole"][at])
-
-    def _away(self, d: Floats) -> Floats:
-        match self.settings.direction:
-            case "up":
-                return np.maximum(d, 0.0)
-            case "down":
-                return np.maximum(-d, 0.0)
-        return np.abs(d)
-
-    # --- after the judgement ------------------------------------------------------------
-
-    def _warm_up(self, at: At, x: Floats, warm: Flags) -> None:
-        """Keeps the first samples; the last of them gives a robust level and a first tail."""
-        if not warm.any():
-            return
-        rows, at, x = self._rows, at[warm], x[warm]
-        n = rows["n"][at].astype(np.intp)
-        rows["warm"][at, n] = x - rows["origin"][at]
-        rows["level"][at] += (x - rows["level"][at]) / (n + 1)
-        full = at[n == WARM - 1]
-        if len(full):
-            d = level.begin(rows, full, rows["warm"][full].astype(np.float64))
-            rows["level"][full] += rows["origin"][full]
-            rows["fast"][full] += rows["origin"][full]
-            tail.begin(rows, full, self._away(d))
-
-    def _learn(
-        self, at: At, x: Floats, step: Floats, base: Floats | None, calm: Flags, warm: Flags
-    ) -> None:
-        """Level and profile: from calm samples, hardly so while a strange stretch lasts."""
-        rows = self._rows
-        weight: Floats = np.where(rows["run"][at] > 0, UNSURE, 1.0) * calm.astype(np.float64)
-        level.learn(rows, at, x, step, weight, rows["n"][at])
-        if base is not None:
-            season.learn(rows, at, x - rows["origin"][at], base, weight + warm)
-
-    def _remember(
-        self, at: At, x: Floats, out: Flags, calm: Flags, away: Floats, floor: Floats, now: float
-    ) -> None:
-        """Deviations teach the tail: calm ones that led to nothing, and the peak of a stretch
-        that passed."""
-        rows, age = self._rows, self._rows["n"][at] - WARM
-        place = rows["n"][at].astype(np.intp) % LEAD
-        due = rows["lead"][at, place].astype(np.float64)
-        rows["lead"][at, place] = np.where(calm, away, np.nan)
-        rows["lead"][at[out]] = np.nan
-        learned = calm & np.isfinite(due)
-        tail.learn(rows, at[learned], due[learned], floor[learned], age[learned])
-        touched = out | (calm & (rows["run"][at] > 0))
-        if touched.any():
-            at, floor, age = at[touched], floor[touched], age[touched]
-            stretch.follow(rows, at, x[touched], out[touched], away[touched], now)
-            over = stretch.passed(rows, at)
-            tail.learn(rows, at[over], rows["peak"][at[over]], floor[over], age[over])
-            self._accept(at[stretch.stays(rows, at, now)])
-
-    def _accept(self, at: At) -> None:
-        rows = self._rows
-        shift, miss = rows["shift"][at], rows["shift_miss"][at]
-        rows["run"][at] = 0
-        level.move(rows, at, shift, miss)
-        if self._seasonal:
-            season.move(rows, at, shift - rows["origin"][at])
-        tail.reset(rows, at, 2.9 * miss, 0.46 * miss)  # 98 % and mean excess of a Gaussian
+            return np.asarray(guess.away >= guess.floor)
+        return np.asarray(guess.away > 0) if self.settings.direction != "both" else guess.away >= 0
 
     def season(self, series: int) -> str:
-        """``day`` where the band comes from a time-of-day profile."""
-        at = self._rows.find(np.array([series], np.int32))
-        return "day" if at[0] >= 0 and self._rows["seasonal"][at[0]] else "none"
+        """``day`` or ``week`` where the band comes from such a profile."""
+        lane = self._sheet.one(series)
+        return ("none", "day", "week")[int(lane["seasonal"][0])] if lane else "none"
 
     # --- keeping ------------------------------------------------------------------------
 
     def forget(self, series: Indexes) -> None:
-        self._rows.forget(series)
+        self._sheet.forget(series)
 
     def save(self) -> bytes:
-        return pack("band", 1, self._rows.save())
+        return pack("band", 2, self._sheet.save())
 
     def load(self, saved: bytes) -> None:
-        rows = self._new_rows()
-        rows.load(unpack("band", 1, saved, tuple[bytes])[0])
-        self._rows = rows
+        rows = unpack("band", 2, saved, tuple[bytes])[0]
+        sheet = self._new_sheet()
+        sheet.load(rows)
+        self._sheet = sheet
+
+
+def _profiles(settings: BandSettings) -> tuple[Profile, ...]:
+    if settings.season == "none":
+        return ()
+    weekly = settings.tier == "full" or settings.season == "week"
+    return (DAY, WEEK) if weekly and settings.season != "day" else (DAY,)
+
+
+def _agree(score: Floats | Singles, over: Flags) -> Singles:
+    """0.5 and more is strange, in every score."""
+    return np.where(over, np.maximum(score, 0.5), np.minimum(score, 0.499))

@@ -10,69 +10,87 @@ from typing import Final
 
 import numpy as np
 
-from aiopsd.model import Floats
-from aiopsd.rows import At, Column, Rows
+from aiopsd.detectors.clock import Flags, Singles, Ticks, mean, total
+from aiopsd.rows import Cell, Lane
 
 SLOW, FAST = 128.0, 8.0  # samples remembered
-WANDERS, RESTS = (
-    0.6,
-    1.0,
-)  # fast error against slow: on below, off above (equal: a change costs nothing)
+WANDERS, RESTS = 0.6, 1.0  # fast error against slow: on below, off above (equal: costs nothing)
 SMOOTH: Final = 1.0  # steps against spread, where errors are not known yet; white noise has 1.4
+UNSURE: Final = 0.1  # how much a sample teaches beyond the edge, or while a stretch lasts
+STEPS, MISSES, FASTS, MOVES, WEIGHTS = range(5)  # what an epoch adds up
 
-COLUMNS: Final = {
-    "level": Column(),
-    "miss": Column(),  # mean |x - level|
-    "fast": Column(),
-    "fast_miss": Column(),
-    "step": Column(),  # mean |x - the sample before|
-    "wanders": Column(0.0, np.bool_),
+CELLS: Final = {
+    "level": Cell(),
+    "miss": Cell(),  # mean |y - level|
+    "fast": Cell(),
+    "fast_miss": Cell(),
+    "step": Cell(),  # mean |y - the sample before|
+    "wanders": Cell(0, np.bool_),
+    "level_new": Cell(0, np.float32, (5,)),
 }
 
 
-def begin(rows: Rows, at: At, kept: Floats) -> Floats:
-    """From the warm-up, shape ``[n, samples]``: robust levels; returns the deviations."""
-    middle = np.median(kept, axis=1)
-    away = kept - middle[:, None]
-    fast, wandered = kept[:, 0].copy(), np.zeros_like(kept)
-    for i in range(1, kept.shape[1]):
-        wandered[:, i] = kept[:, i] - fast
-        fast += max(1 / (i + 1), 1 / FAST) * wandered[:, i]
-    rows["level"][at], rows["fast"][at] = middle, fast
-    rows["miss"][at], rows["fast_miss"][at] = np.abs(away).mean(1), np.abs(wandered).mean(1)
-    rows["step"][at] = np.abs(np.diff(kept, axis=1)).mean(1)
-    rows["wanders"][at] = wanders = rows["step"][at] < SMOOTH * rows["miss"][at]
-    return np.where(wanders[:, None], wandered, away)
+def begin(lane: Lane, kept: Singles) -> Singles:
+    """From the warm-up, shape ``[samples, n]``: robust levels; returns the deviations."""
+    middle = np.median(kept, axis=0)
+    away = kept - middle
+    fast, wandered = kept[0].copy(), np.zeros_like(kept)
+    for i in range(1, len(kept)):
+        wandered[i] = kept[i] - fast
+        fast += np.float32(max(1 / (i + 1), 1 / FAST)) * wandered[i]
+    lane["level"], lane["fast"] = middle, fast
+    lane["miss"], lane["fast_miss"] = mean(np.abs(away)), mean(np.abs(wandered))
+    lane["step"] = mean(np.abs(np.diff(kept, axis=0)))
+    lane["wanders"] = wanders = lane["step"] < SMOOTH * lane["miss"]
+    return np.where(wanders, wandered, away)
 
 
-def predicted(rows: Rows, at: At) -> Floats:
-    return np.where(rows["wanders"][at], rows["fast"][at], rows["level"][at])
+def follow(lane: Lane, ticks: Ticks, edge: Singles) -> Singles:
+    """The fast level before each tick; samples beyond the edge hardly move it."""
+    fast, found = lane["fast"], np.empty_like(ticks.y)
+    gain = np.float32(1 / FAST) * ticks.ok
+    for i in range(len(found)):
+        found[i] = fast
+        d = ticks.y[i] - fast
+        beyond = np.abs(d) > edge
+        if beyond.any():
+            d = np.where(beyond, np.float32(UNSURE) * np.copysign(edge, d), d)
+        fast += gain[i] * d
+    return found
 
 
-def error(rows: Rows, at: At) -> Floats:
+def note(lane: Lane, ticks: Ticks, fast: Singles, weight: Singles) -> None:
+    """What the epoch will teach, as far as the weight of each sample."""
+    new, d = lane["level_new"], ticks.y - lane["level"]
+    total(new[STEPS], weight * np.abs(ticks.y - ticks.before))
+    total(new[MISSES], weight * np.abs(d))
+    total(new[FASTS], weight * np.abs(ticks.y - fast))
+    total(new[MOVES], weight * d)
+    total(new[WEIGHTS], weight)
+
+
+def learn(lane: Lane, n: Singles) -> None:
+    """An epoch is over; ``n`` samples were known before it: a plain mean at first."""
+    new = lane["level_new"]
+    gain, weight = 1 / np.clip(n, 1, SLOW), new[WEIGHTS]
+    lane["level"] += gain * new[MOVES]
+    for name, sum_ in (("miss", MISSES), ("fast_miss", FASTS), ("step", STEPS)):
+        lane[name] += gain * (new[sum_] - weight * lane[name])
+    lane["level_new"] = 0
+
+
+def choose(lane: Lane) -> None:
+    """Slow or fast."""
+    slow, fast = lane["miss"], lane["fast_miss"]
+    lane["wanders"] = fast < np.where(lane["wanders"], RESTS, WANDERS) * slow
+
+
+def error(lane: Lane) -> Singles:
     """The mean error of what is predicted."""
-    return np.where(rows["wanders"][at], rows["fast_miss"][at], rows["miss"][at])
+    return np.where(lane["wanders"], lane["fast_miss"], lane["miss"])
 
 
-def learn(rows: Rows, at: At, x: Floats, step: Floats, weight: Floats, age: Floats) -> None:
-    """Takes in samples as far as their weight; ``step`` is how far each is from the last."""
-    slow = weight / np.clip(age, 1.0, SLOW)  # a plain mean at first
-    for level, miss, gain in (("level", "miss", slow), ("fast", "fast_miss", weight / FAST)):
-        d = x - rows[level][at]
-        rows[level][at] += gain * d
-        rows[miss][at] += slow * (np.abs(d) - rows[miss][at])
-    rows["step"][at] += slow * (step - rows["step"][at])
-
-
-def choose(rows: Rows, at: At) -> Floats:
-    """Slow or fast; returns how much larger errors become by the change (1: none)."""
-    was, slow, fast = rows["wanders"][at], rows["miss"][at], rows["fast_miss"][at]
-    rows["wanders"][at] = now = fast < np.where(was, RESTS, WANDERS) * slow
-    ratio = np.clip(fast / np.maximum(slow, 1e-300), 0.05, 1.0)
-    return np.where(now & ~was, ratio, np.where(was & ~now, 1 / ratio, 1.0))
-
-
-def move(rows: Rows, at: At, level: Floats, miss: Floats) -> None:
+def move(lane: Lane, some: Flags, level: Singles, miss: Singles) -> None:
     """A new level was accepted."""
-    rows["level"][at] = rows["fast"][at] = level
-    rows["miss"][at] = rows["fast_miss"][at] = miss
+    for name, value in (("level", level), ("fast", level), ("miss", miss), ("fast_miss", miss)):
+        lane[name] = np.where(some, value, lane[name])

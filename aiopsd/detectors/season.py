@@ -1,105 +1,104 @@
-"""What is usual at this time of day: a profile of half hours for each series, learned online.
+"""What is usual at this time of the day or the week: a profile for each series, learned online.
 
-A profile counts once two days were seen, and (``auto``) only while it predicts clearly better
-than the plain level does: a series without a day keeps its simpler band.
+A slot's mean joins the profile when the slot is over, so a sample is always held against earlier
+days. Between slots the profile is a ramp through their middles.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
-from aiopsd.model import Floats
-from aiopsd.rows import At, Column, Rows
+from aiopsd.detectors.clock import DAY_SECS, Singles, Ticks, total
+from aiopsd.rows import Cell, Lane
 
-DAY_SECS: Final = 86400.0
-SLOTS: Final = 48
-SLOT_SECS: Final = DAY_SECS / SLOTS
-MEMORY: Final = 128.0  # samples, of the offset and the error
-
-COLUMNS: Final = {
-    "profile": Column(np.nan, np.float32, SLOTS),  # slot means, less the series' origin
-    "born": Column(np.nan),  # time of the first sample
-    "slot": Column(-1.0),
-    "sum": Column(),  # of this slot so far
-    "count": Column(),
-    "begin": Column(np.nan),  # the profile's ramp through this slot
-    "end": Column(np.nan),
-    "offset": Column(),  # the last hours against the profile
-    "error": Column(np.nan),  # mean |x - prediction| with the profile
-}
-SWITCH: Final = {"seasonal": Column(0.0, np.bool_)}  # is the profile in use?
+MONDAY_SECS: Final = 4 * DAY_SECS  # the epoch began on a Thursday
+CLIP: Final = 4.0  # mean deviations: one odd day moves a slot by no more
 
 
-def enter(rows: Rows, at: At, time_s: float) -> At:
-    """A batch came: closes the half hours that ended, opens the new; returns those rows."""
-    born = rows["born"][at]
-    rows["born"][at] = np.where(np.isnan(born), time_s, np.minimum(born, time_s))
-    slot = int(time_s % DAY_SECS // SLOT_SECS)
-    moved: At = at[rows["slot"][at] != slot]
-    if len(moved):
-        _close(rows, moved, time_s)
-        _open(rows, moved, slot)
-    return moved
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """One period in slots."""
+
+    name: str
+    period_secs: float
+    slots: int
+    slowest: float  # weight of one more period in the long run
+
+    @property
+    def slot_secs(self) -> float:
+        return self.period_secs / self.slots
+
+    @property
+    def cells(self) -> dict[str, Cell]:
+        return {
+            f"{self.name}_profile": Cell(np.nan, np.float32, (self.slots,)),
+            f"{self.name}_slot": Cell(-1, np.int16),
+            f"{self.name}_sum": Cell(),
+            f"{self.name}_count": Cell(),
+            f"{self.name}_begin": Cell(np.nan),  # the ramp through the slot
+            f"{self.name}_end": Cell(np.nan),
+        }
+
+    def follow(self, lane: Lane, ticks: Ticks, scale: Singles) -> Singles:
+        """The profile's value at each tick, NaN where that slot was never seen before.
+
+        ``scale[n]``: the usual deviation of the series.
+        """
+        times = np.where(np.isfinite(ticks.times), ticks.times, 0.0)
+        since = (times - MONDAY_SECS) % self.period_secs / self.slot_secs
+        slots = np.minimum(since.astype(np.int64), self.slots - 1)
+        part = (since - slots).astype(np.float32)
+        base = np.empty_like(ticks.y)
+        cuts = [0, *(np.flatnonzero(np.diff(slots)) + 1).tolist(), len(slots)]
+        for a, b in pairwise(cuts):
+            self._enter(lane, int(slots[a]), float(times[a]), scale)
+            begin, end = lane[f"{self.name}_begin"], lane[f"{self.name}_end"]
+            base[a:b] = begin + (end - begin) * part[a:b, None]
+            total(lane[f"{self.name}_sum"], ticks.y[a:b] * ticks.ok[a:b])
+            total(lane[f"{self.name}_count"], ticks.ok[a:b].astype(np.float32))
+        return base
+
+    def _enter(self, lane: Lane, slot: int, now: float, scale: Singles) -> None:
+        moved = lane[f"{self.name}_slot"] != slot
+        if not moved.any():
+            return
+        for old in np.unique(lane[f"{self.name}_slot"][moved]).tolist():
+            if old >= 0:
+                some = moved & (lane[f"{self.name}_slot"] == old)
+                part = lane.only(some)
+                self._close(part, old, now, scale if part is lane else scale[some])
+                part.close()
+        part = lane.only(moved)
+        self._open(part, slot)
+        part.close()
+
+    def _close(self, lane: Lane, slot: int, now: float, scale: Singles) -> None:
+        """The mean of the slot that ended joins its profile: plain average first."""
+        profile, where = lane.whole(f"{self.name}_profile")[slot], lane.where
+        count, old = lane[f"{self.name}_count"], profile[where]
+        mean = lane[f"{self.name}_sum"] / np.maximum(count, 1)
+        periods = 1 + np.maximum(now - lane["born"], 0) / self.period_secs
+        rate = np.maximum(self.slowest, 1 / periods).astype(np.float32)
+        limit = CLIP * scale + np.float32(1e-9)
+        blended = np.where(np.isnan(old), mean, old + rate * np.clip(mean - old, -limit, limit))
+        profile[where] = np.where(count > 0, blended, old)
+
+    def _open(self, lane: Lane, slot: int) -> None:
+        """One sample a slot needs no ramp."""
+        profile, where = lane.whole(f"{self.name}_profile"), lane.where
+        here = profile[slot][where]
+        before, after = profile[slot - 1][where], profile[(slot + 1) % self.slots][where]
+        flat = lane["step_secs"] >= self.slot_secs
+        lane[f"{self.name}_begin"] = np.where(flat | np.isnan(before), here, (before + here) / 2)
+        lane[f"{self.name}_end"] = np.where(flat | np.isnan(after), here, (here + after) / 2)
+        lane[f"{self.name}_slot"] = slot
+        lane[f"{self.name}_sum"] = 0.0
+        lane[f"{self.name}_count"] = 0.0
 
 
-def predicted(rows: Rows, at: At, time_s: float) -> Floats:
-    """The profile's value now, less the origin; NaN where this half hour was not seen yet."""
-    part = time_s % SLOT_SECS / SLOT_SECS
-    begin, end = rows["begin"][at], rows["end"][at]
-    return np.asarray(begin + (end - begin) * part + rows["offset"][at])
-
-
-def learn(rows: Rows, at: At, value: Floats, base: Floats, weight: Floats) -> None:
-    """Takes in values (less the origin) as far as their weight; ``base`` is what was predicted."""
-    rows["sum"][at] += weight * value
-    rows["count"][at] += weight
-    gain = np.where(np.isnan(base), 0.0, weight / MEMORY)
-    miss = np.nan_to_num(value - base)
-    rows["offset"][at] += gain * miss
-    rows["error"][at] += gain * (np.abs(miss) - np.nan_to_num(rows["error"][at]))
-
-
-def choose(
-    rows: Rows, at: At, now: float, plain: Floats, best: Floats, always: bool
-) -> NDArray[np.float64]:
-    """Turns the profile on or off; returns how much larger errors become by that (1: no change).
-
-    Its error is held against the slow level's (``plain``) and the one in use (``best``). It
-    starts as good as the plain level and has to show that it is better.
-    """
-    on, error = rows["seasonal"][at], rows["error"][at]
-    rows["error"][at] = error = np.where(np.isnan(error), plain, error)
-    good = (error < np.where(on, 1.0, 0.7) * plain) & (error < np.where(on, 1.5, 1.2) * best)
-    ready = (now - rows["born"][at] >= 2 * DAY_SECS) & np.isfinite(rows["begin"][at])
-    rows["seasonal"][at] = use = ready & (good | always)
-    ratio = np.clip(error / np.maximum(best, 1e-300), 0.05, 2.0)
-    return np.where(use & ~on, ratio, np.where(on & ~use, 1 / ratio, 1.0))
-
-
-def move(rows: Rows, at: At, value: Floats) -> None:
-    """The series is now here (less the origin): the profile keeps its shape."""
-    begin = rows["begin"][at]
-    rows["offset"][at] = np.where(np.isnan(begin), rows["offset"][at], value - begin)
-
-
-def _close(rows: Rows, at: At, time_s: float) -> None:
-    """The mean of the slot that ended joins its profile: plain average first, then a week's."""
-    at = at[(rows["slot"][at] >= 0) & (rows["count"][at] > 0)]
-    slot = rows["slot"][at].astype(np.intp)
-    mean, old = rows["sum"][at] / rows["count"][at], rows["profile"][at, slot]
-    days = 1 + np.maximum(time_s - rows["born"][at], 0) / DAY_SECS
-    blended = old + np.maximum(1 / 7, 1 / days) * (mean - old)
-    rows["profile"][at, slot] = np.where(np.isnan(old), mean, blended)
-
-
-def _open(rows: Rows, at: At, slot: int) -> None:
-    """The ramp goes through the middles of neighbouring slots; one sample a slot needs none."""
-    around = (slot - 1) % SLOTS, slot, (slot + 1) % SLOTS
-    before, here, after = (rows["profile"][at, i].astype(np.float64) for i in around)
-    flat = rows["count"][at] <= 1
-    rows["begin"][at] = np.where(flat | np.isnan(before), here, (before + here) / 2)
-    rows["end"][at] = np.where(flat | np.isnan(after), here, (here + after) / 2)
-    rows["slot"][at], rows["sum"][at], rows["count"][at] = slot, 0.0, 0.0
+DAY: Final = Profile("day", DAY_SECS, 48, 0.1)
+WEEK: Final = Profile("week", 7 * DAY_SECS, 168, 0.25)

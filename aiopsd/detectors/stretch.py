@@ -8,46 +8,43 @@ from __future__ import annotations
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
-from aiopsd.model import Floats
-from aiopsd.rows import At, Column, Rows
+from aiopsd.detectors.clock import Flags, Singles
+from aiopsd.rows import At, Cell, Lane
 
 BACK: Final = 2  # a sample inside the band makes up for two outside
 STAYS_SAMPLES, STAYS_SECS = 300, 1800.0  # a new level is normal after both ...
 STAYS_DAY_SAMPLES, STAYS_DAY_SECS = 20, 86400.0  # ... or after these
 MEMORY: Final = 100.0  # samples, of the new level
 
-COLUMNS: Final = {
-    "run": Column(),  # how long it is by now; 0: there is none
-    "since": Column(np.nan),
-    "peak": Column(),  # largest deviation in it
-    "shift": Column(),  # level in it
-    "shift_miss": Column(),  # mean |x - shift|
+CELLS: Final = {
+    "run": Cell(),  # how long it is by now; 0: there is none
+    "since": Cell(np.nan, np.float64),
+    "peak_away": Cell(),  # largest deviation in it
+    "shift": Cell(),  # level in it
+    "shift_miss": Cell(),  # mean |y - shift|
 }
 
 
-def follow(rows: Rows, at: At, x: Floats, out: NDArray[np.bool_], away: Floats, now: float) -> None:
-    """One sample for each of these rows: outside the band or not, and how far away."""
-    before = rows["run"][at]
-    rows["run"][at] = np.where(out, before + 1, np.maximum(before - BACK, 0))
+def follow(lane: Lane, some: At, y: Singles, out: Flags, away: Singles, now: float) -> At:
+    """One sample of each of these series; returns those whose stretch is over."""
+    run, before = lane["run"], lane["run"][some]
+    run[some] = after = np.where(out, before + 1, np.maximum(before - BACK, 0))
     new = before == 0
-    rows["since"][at] = np.where(new, now, np.fmin(rows["since"][at], now))
-    rows["peak"][at] = np.maximum(np.where(new, 0.0, rows["peak"][at]), away * out)
-    shift = np.where(new, x, rows["shift"][at])
-    miss = np.where(new, 0.0, rows["shift_miss"][at])
-    gain = out / np.clip(before + 1, 1.0, MEMORY)
-    rows["shift_miss"][at] = miss + gain * (np.abs(x - shift) - miss)
-    rows["shift"][at] = shift + gain * (x - shift)
+    since = lane["since"]
+    since[some] = np.where(new, now, np.fmin(since[some], now))
+    peak = lane["peak_away"]
+    peak[some] = np.maximum(np.where(new, 0, peak[some]), away * out)
+    shift = np.where(new, y, lane["shift"][some])
+    miss = np.where(new, 0, lane["shift_miss"][some])
+    gain = out / np.clip(before + 1, 1, np.float32(MEMORY))
+    lane["shift_miss"][some] = miss + gain * (np.abs(y - shift) - miss)
+    lane["shift"][some] = shift + gain * (y - shift)
+    return np.asarray(some[after == 0])
 
 
-def passed(rows: Rows, at: At) -> NDArray[np.bool_]:
-    """Of rows just followed: is the stretch over?"""
-    return np.asarray(rows["run"][at] == 0)
-
-
-def stays(rows: Rows, at: At, now: float) -> NDArray[np.bool_]:
-    """Of rows just followed: has the stretch become the new normal?"""
-    run, lasted = rows["run"][at], now - rows["since"][at]
+def stays(lane: Lane) -> Flags:
+    """Has the stretch become the new normal? Asked at an epoch's end."""
+    run, lasted = lane["run"], lane["time"] - lane["since"]
     long = (run >= STAYS_SAMPLES) & (lasted >= STAYS_SECS)
     return np.asarray(long | ((run >= STAYS_DAY_SAMPLES) & (lasted >= STAYS_DAY_SECS)))

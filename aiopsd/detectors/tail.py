@@ -1,8 +1,8 @@
-"""How rare is a deviation on this series' own history? An online model of the tail, many at once.
+"""How rare is a deviation on this series' own history? The tail of the forecasting half.
 
 ``u`` follows the 98 % quantile of the deviations; above it they are taken as exponential with a
-mean excess ``ex`` (peaks over threshold). The answer is a surprise in decades,
-``-log10 P(deviation > d)``: 3 is once in a thousand samples. Ask first, then ``learn``.
+mean excess ``ex`` (peaks over threshold, as in ``tails``). The answer is a surprise in decades,
+``-log10 P(deviation > d)``: 3 is once in a thousand samples. Deviations teach at an epoch's end.
 """
 
 from __future__ import annotations
@@ -11,78 +11,86 @@ from typing import Final
 
 import numpy as np
 
-from aiopsd.model import Floats
-from aiopsd.rows import At, Column, Rows
+from aiopsd.detectors.clock import Flags, Singles, mean, total
+from aiopsd.detectors.tails import DECADE, LEAST, MOST, PRIOR, QUANTILE, SLOWEST, START
+from aiopsd.rows import Cell, Lane
 
-QUANTILE: Final = 0.98
-START: Final = -np.log10(1 - QUANTILE)  # surprise at u: 1.7 decades
-DECADE: Final = np.log10(np.e)  # decades a mean excess
-PRIOR: Final = 8.0  # pseudo-exceedances of the first guess
-SLOWEST: Final = 0.0025  # of the quantile's gain: a larger one wanders
-MOST: Final = 30.0  # decades; beyond it numbers mean nothing
+TINY: Final = np.float32(1e-30)
+SEEN, OVER, SUM = range(3)  # what an epoch adds up: deviations, exceedances, their sum
 
-COLUMNS: Final = {
-    "u": Column(),
-    "ex": Column(),  # mean excess, learned
-    "prior": Column(),  # mean excess, first guess
-    "hits": Column(),  # exceedances learned
+CELLS: Final = {
+    "u": Cell(),
+    "ex": Cell(),  # mean excess, learned
+    "prior": Cell(),  # mean excess, first guess
+    "hits": Cell(),  # exceedances learned
+    "dev_new": Cell(0, np.float32, (3,)),
 }
 
 
-def begin(rows: Rows, at: At, deviations: Floats) -> None:
-    """First guess from the warm-up, shape ``[n, samples]``; the largest of each is left out."""
-    ranked = np.sort(deviations, axis=1)
-    u = 1.1 * ranked[:, -2]
-    reset(rows, at, u, np.maximum((u - ranked[:, :-1].mean(1)) / 3.5, 0.1 * u))
+def begin(lane: Lane, deviations: Singles) -> None:
+    """First guess from the warm-up, shape ``[samples, n]``; the largest of each is left out."""
+    ranked = np.sort(deviations, axis=0)
+    u = np.float32(1.1) * ranked[-2]
+    guess = np.maximum((u - mean(ranked[:-1])) / np.float32(3.5), np.float32(0.1) * u)
+    reset(lane, np.ones(lane.n, np.bool_), u, guess)
 
 
-def reset(rows: Rows, at: At, u: Floats, excess: Floats) -> None:
+def reset(lane: Lane, some: Flags, u: Singles, excess: Singles) -> None:
     """Forgets what was learned; these are the new guesses."""
-    rows["u"][at], rows["prior"][at] = u, excess
-    rows["ex"][at] = rows["hits"][at] = 0.0
+    lane["u"] = np.where(some, u, lane["u"])
+    lane["prior"] = np.where(some, excess, lane["prior"])
+    lane["ex"], lane["hits"] = np.where(some, 0, lane["ex"]), np.where(some, 0, lane["hits"])
 
 
-def scale(rows: Rows, at: At, factor: Floats) -> None:
+def scale(lane: Lane, factor: Singles) -> None:
     """The same history in other units: deviations became ``factor`` times as large."""
     for name in ("u", "ex", "prior"):
-        rows[name][at] *= factor
+        lane[name] *= factor
 
 
-def mean_excess(rows: Rows, at: At) -> Floats:
+def mean_excess(lane: Lane) -> Singles:
     """Shrunk to the first guess, as long as few were learned."""
-    hits = rows["hits"][at]
-    learned = (rows["ex"][at] * hits + PRIOR * rows["prior"][at]) / (hits + PRIOR)
-    return np.asarray(np.maximum(learned, 1e-300))
+    hits = lane["hits"]
+    learned = (lane["ex"] * hits + np.float32(PRIOR) * lane["prior"]) / (hits + np.float32(PRIOR))
+    return np.asarray(np.maximum(learned, TINY))
 
 
-def surprise(deviation: Floats, u: Floats, excess: Floats) -> Floats:
+def surprise(deviation: Singles, u: Singles, excess: Singles) -> Singles:
     """In decades, at most 30; square law below u, exponential above."""
-    body = START * (deviation / np.maximum(u, 1e-300)) ** 2
+    body = START * np.minimum(deviation / np.maximum(u, TINY), 1) ** 2
     above = START + DECADE * (deviation - u) / excess
     return np.asarray(np.minimum(np.where(deviation > u, above, body), MOST))
 
 
-def deviation(surprise: Floats, u: Floats, excess: Floats) -> Floats:
+def deviation(surprise: Singles, u: Singles, excess: Singles) -> Singles:
     """The inverse: how large a deviation of this surprise is."""
     above = u + excess * (surprise - START) / DECADE
-    body = u * np.sqrt(np.maximum(surprise, 0.0) / START)
+    body = u * np.sqrt(np.maximum(surprise, 0) / START)
     return np.asarray(np.where(surprise > START, above, body))
 
 
-def learn(rows: Rows, at: At, deviation: Floats, least: Floats, age: Floats) -> None:
-    """Takes in one deviation a row. ``least``: what counts; ``age``: samples judged so far."""
-    u, excess = rows["u"][at], mean_excess(rows, at)
-    gain = np.maximum(1 / np.sqrt(np.maximum(age, 1.0)), SLOWEST)
-    step = gain * np.clip(excess, 0.02 * u, 0.5 * np.maximum(u, excess))
-    over = deviation > u
-    rows["u"][at] = u + step * np.where(over, QUANTILE, QUANTILE - 1)
-    if over.any():
-        _exceed(rows, at[over], (deviation - u)[over], excess[over], least[over])
+def note(lane: Lane, deviation: Singles, known: Flags, least: Singles, excess: Singles) -> None:
+    """Deviations ``[T, n]`` that teach; one at most ten times what is known, or ``least``."""
+    new = lane["dev_new"]
+    over = known & (deviation > lane["u"])
+    total(new[SEEN], known.astype(np.float32))
+    at = np.nonzero(over)
+    if len(at[0]):
+        limit = np.maximum(10 * excess[at[1]], least[at])
+        np.add.at(new[OVER], at[1], np.float32(1))
+        np.add.at(new[SUM], at[1], np.minimum(deviation[at] - lane["u"][at[1]], limit))
 
 
-def _exceed(rows: Rows, at: At, e: Floats, excess: Floats, least: Floats) -> None:
-    """Peaks teach, but one of them at most ten times what is known: the next ones teach more."""
-    ex, hits = rows["ex"][at], rows["hits"][at]
-    limit = np.maximum(10 * excess, least)
-    rows["ex"][at] = ex + np.maximum(1 / (hits + 1), 0.005) * (np.minimum(e, limit) - ex)
-    rows["hits"][at] = hits + 1
+def learn(lane: Lane, age: Singles, excess: Singles) -> None:
+    """An epoch is over; ``age``: samples judged before it."""
+    new, u = lane["dev_new"], lane["u"]
+    gain = np.maximum(1 / np.sqrt(np.maximum(age, 1)), np.float32(SLOWEST))
+    step = gain * np.clip(excess, LEAST * u, 0.5 * np.maximum(u, excess))
+    lane["u"] = np.maximum(u + step * (new[OVER] - np.float32(1 - QUANTILE) * new[SEEN]), 0)
+    some = np.flatnonzero(new[OVER])
+    if len(some):
+        over, hits, ex = new[OVER, some], lane["hits"][some], lane["ex"][some]
+        rate = np.minimum(np.maximum(over / (hits + over), 0.005 * over), 1)
+        lane["ex"][some] = ex + rate * (new[SUM, some] / over - ex)
+        lane["hits"][some] = hits + over
+    lane["dev_new"] = 0

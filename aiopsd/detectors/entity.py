@@ -1,0 +1,68 @@
+"""Many columns of one thing, such as a server's metrics: one judgement of all.
+
+Their common surprise is the mean of the most surprised quarter (five of nineteen; the largest
+alone was worse), and alerts of it follow the rules of ``alerts``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from aiopsd.detectors import alerts, clock
+from aiopsd.detectors.alerts import FLAG
+from aiopsd.detectors.band import Judged
+from aiopsd.detectors.clock import Flags
+from aiopsd.model import Floats
+from aiopsd.rows import Sheet
+
+ALONE = np.zeros(1, np.int32)
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """What is thought of the entity at each tick, ``[T]``; see ``band.Judged``."""
+
+    score: Floats
+    suspicious: Flags
+    alert: Floats
+    certain: Flags
+
+
+class Entity:
+    """Keep it from stretch to stretch: it knows what was told."""
+
+    def __init__(self) -> None:
+        self._flag, self._warn = alerts.flag(), alerts.warn()
+        self._sheet = Sheet(**clock.CELLS, **alerts.PEAKS, **self._flag.cells, **self._warn.cells)
+
+    def observe(self, times_s: Floats, judged: Judged) -> Whole:
+        """One column is judged as it was; of many, the most surprised quarter speaks."""
+        if judged.score.shape[1] == 1:
+            score, alert = judged.score[:, 0], judged.alert[:, 0]
+            return Whole(score, judged.suspicious[:, 0], alert, judged.certain[:, 0])
+        plain, capped = _quarter(judged.plain), _quarter(judged.capped)
+        told, alert = np.zeros_like(plain), np.zeros_like(plain)
+        with np.errstate(all="ignore"):
+            for lane, _ in self._sheet.lanes(ALONE):
+                begin = 0
+                while begin < len(plain):
+                    rows = slice(begin, begin + clock.room(lane))
+                    times, high = times_s[rows], capped[rows, None].astype(np.float32)
+                    ticks = clock.meet(lane, times, np.zeros(high.shape))
+                    high /= alerts.own_bar(lane, times, high)
+                    told[rows] = self._flag.observe(lane, times, high)[0][:, 0]
+                    alert[rows] = self._warn.observe(lane, times, high)[0][:, 0]
+                    clock.finish(lane, ticks)
+                    begin += len(times)
+        score = plain / (plain + FLAG)
+        suspicious = np.asarray(told > 0)
+        return Whole(
+            score, suspicious, alert / (alert + FLAG), np.asarray(judged.certain.any(axis=1))
+        )
+
+
+def _quarter(columns: Floats) -> Floats:
+    most = max(1, -(-columns.shape[1] // 4))
+    return np.asarray(np.sort(columns, axis=1)[:, -most:].mean(axis=1))
