@@ -56,9 +56,12 @@ class Keys:
             self._forget()
 
     def _forget(self) -> None:
+        """The dead, and what was refused where there is much of it."""
         codes = np.fromiter(self._codes.values(), np.int64, len(self._codes))
-        living = self._table.lives(codes)
-        self._codes = dict(compress(self._codes.items(), living.tolist()))
-        if len(self._codes) > 2 * self._table.limit:  # too many names for the same series
+        kept, most = self._table.lives(codes), 2 * self._table.limit
+        room = max(most - int(kept.sum()), 0)
+        kept[np.flatnonzero(codes == REFUSED)[:room]] = True
+        self._codes = dict(compress(self._codes.items(), kept.tolist()))
+        if len(self._codes) > most:  # too many names for the same series
             self._codes = {}
         self._most = len(self._codes) * 3 // 2 + 1000

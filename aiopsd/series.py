@@ -35,7 +35,6 @@ class SeriesTable:
         self._refused_of: Counter[tuple[str, str]] = Counter()  # by (source, rule)
         self._lock = threading.RLock()
         self._expiries = 0
-        self._rooms = 0  # how often indexes were freed
         self._begin(64)
 
     def _begin(self, capacity: int) -> None:
@@ -147,22 +146,22 @@ class SeriesTable:
         with self._lock:
             at = np.asarray(indexes, np.int64)
             known: Codes = (self._generation[at].astype(np.int64) << 32) | at
-            return np.where(at >= 0, known, REFUSED - self._rooms)
+            return np.where(at >= 0, known, REFUSED)
 
     def held(self, codes: Codes, rule: str = "", source: str = "") -> Indexes:
-        """The index of each; UNKNOWN where it means another series by now; REFUSED where there
-        is still no room. Spares what it finds from expiry, as ``intern`` does."""
+        """The index of each; UNKNOWN where it means another series by now. Of those that were
+        refused as many are UNKNOWN as there is room now, the others REFUSED and counted. Spares
+        what it finds from expiry, as ``intern`` does."""
         with self._lock:
             at = codes & _LOW
             at[codes < 0] = 0
             known = (codes >= 0) & (self._generation[at] == codes >> 32)
             self._touched[at[known]] = self._expiries
             found = np.where(known, at, UNKNOWN).astype(np.int32)
-            if len(self._index) >= self.limit:
-                full = codes == REFUSED - self._rooms
-                if full.any():
-                    self.refuse(int(full.sum()), rule, source)
-                found[full] = REFUSED
+            refused = np.flatnonzero(codes == REFUSED)[max(self.limit - len(self._index), 0) :]
+            if len(refused):
+                self.refuse(len(refused), rule, source)
+                found[refused] = REFUSED
             return found
 
     def lives(self, codes: Codes) -> NDArray[np.bool_]:
@@ -230,7 +229,6 @@ class SeriesTable:
             self._free.sort(reverse=True)  # lowest first: few parts of what is saved change
             self._generation[gone] += 1
             self._owner[gone] = -1
-            self._rooms += len(gone) > 0
             return gone.astype(np.int32)
 
     def rewind(self, now_s: float) -> None:

@@ -70,7 +70,27 @@ def test_a_refusal_is_remembered_until_there_is_room() -> None:
         table.expire(50.0)
     assert keys.find([b"b"]).tolist() == [UNKNOWN]
     table.intern("", {"n": "c"})
-    assert keys.find([b"b"]).tolist() == [UNKNOWN], "there was room: it may be asked for again"
+    assert keys.find([b"b"]).tolist() == [REFUSED], "somebody else was sooner"
+
+
+def test_only_as_many_of_the_refused_are_asked_for_as_there_is_room() -> None:
+    table = SeriesTable(limit=3)
+    keys = table.keys()
+    assert asked(table, keys, ["a", "b", "c", "d", "e", "f"])[3:] == [UNKNOWN] * 3
+    table.limit = 5
+    assert keys.find([b"d", b"e", b"a", b"f"]).tolist() == [UNKNOWN, UNKNOWN, 0, REFUSED]
+    assert asked(table, keys, ["d", "e", "f"]) == [3, 4, REFUSED]
+
+
+def test_many_refusals_are_remembered_within_bounds() -> None:
+    table = SeriesTable(limit=1000)
+    keys = table.keys()
+    crowd = [str(n) for n in range(1800)]
+    asked(table, keys, crowd)
+    assert (keys.find([name.encode() for name in crowd[1000:]]) == REFUSED).all()
+    asked(table, keys, [str(n) for n in range(9000)])
+    assert len(keys) <= 2000
+    assert (keys.find([name.encode() for name in crowd[:1000]]) >= 0).all()
 
 
 def test_dead_keys_are_forgotten() -> None:
