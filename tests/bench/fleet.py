@@ -36,5 +36,19 @@ def answer(names: list[bytes], values: Floats, time_s: float = 1_795_421_130.832
     return head + b",".join(rows) + b"]}}"
 
 
+def range_answer(names: list[bytes], ticks: int, time_s: int = 1_795_421_130) -> bytes:
+    """To a range query, every 15 seconds."""
+    grid = np.round(100 + np.random.default_rng(1).standard_normal((len(names), ticks)), 6)
+    rows = [
+        {
+            "metric": json.loads(name),
+            "values": [[time_s + 15 * n, repr(value)] for n, value in enumerate(row)],
+        }
+        for name, row in zip(names, grid.tolist(), strict=True)
+    ]
+    answer = {"status": "success", "data": {"resultType": "matrix", "result": rows}}
+    return json.dumps(answer, separators=(",", ":")).encode()
+
+
 def values(series: int, seed: int = 1) -> Floats:
     return np.round(100 + 10 * np.random.default_rng(seed).standard_normal(series), 6)

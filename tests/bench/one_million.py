@@ -4,6 +4,7 @@ Each tick comes in requests of 10,000 series, whose names are cut from a buffer 
 does: looked up, recorded and judged by a ``band`` of the light tier, and at last saved.
 """
 
+import asyncio
 import gc
 import json
 import os
@@ -48,6 +49,17 @@ class Requests:
         return [buffer[a:b] for a, b in pairwise(ends)]
 
 
+async def saved_beside(one: Detection) -> tuple[dict[str, bytes], float]:
+    """What was saved, and for how long the loop had no turn meanwhile."""
+    longest_secs, loop = 0.0, asyncio.get_running_loop()
+    saving = asyncio.create_task(asyncio.to_thread(one.save))
+    while not saving.done():
+        begun = loop.time()
+        await asyncio.sleep(0.001)
+        longest_secs = max(longest_secs, loop.time() - begun - 0.001)
+    return await saving, longest_secs
+
+
 def main(series: int) -> None:
     requests = Requests(series)
     begun_bytes = resident()
@@ -90,12 +102,18 @@ def main(series: int) -> None:
     sent = sum(len(buffer) for buffer, _ in requests.buffers)  # is not ours
     sizes["resident"] = resident() - sent
     begun = time.process_time()
-    parts = one.save()
-    secs["a checkpoint (not each tick)"] = time.process_time() - begun
+    parts, waited_secs = asyncio.run(saved_beside(one))
+    secs["a checkpoint, now and then"] = time.process_time() - begun
     sizes["a checkpoint"] = sum(map(len, parts.values()))
     sizes["resident at most"] = resident("VmHWM") - sent
+    other = SeriesTable(series)
+    again = Watch(info, settings, other.labels)
+    restored = Detection(other, Miner(other), Transforms({}, other), {"load": again}, {})
+    begun = time.process_time()
+    restored.load(parts)
+    secs["loaded, after a restart"] = time.process_time() - begun
     secs["naive: sorted tuples, a tick"] = naive(requests) * series / REQUEST
-    print(json.dumps({"secs": secs, "bytes": sizes}))
+    print(json.dumps({"secs": secs, "bytes": sizes, "waited": waited_secs}))
 
 
 def naive(requests: Requests) -> float:

@@ -36,6 +36,7 @@ from aiopsd.sources.fetch import Fetcher
 from aiopsd.sources.prometheus_names import Names
 from aiopsd.transforms import Transforms
 from tests.bench import fleet
+from tests.bench.one_million import saved_beside
 
 SERIES = int(os.environ.get("AIOPSD_BENCH_SERIES", "100000"))
 MILLION = int(os.environ.get("AIOPSD_BENCH_MILLION", "1000000"))
@@ -137,6 +138,20 @@ async def asked(url: str, cost: Cost) -> bytes:
             return (await fetcher.get(URL(url) / "api/v1/query")).body
 
 
+def test_a_range_answer() -> None:
+    """250 ticks of 1,000 series, as a hole is read again."""
+    body, points, cost = fleet.range_answer(fleet.names(1000), 250), 250_000, Cost()
+    for _ in range(3):
+        with cost.of("decoded"):
+            matrix = prometheus_api._matrix(body)
+        with cost.of("naive: decoded"):
+            rows = json.loads(body)["data"]["result"]
+            pairs = [(time_s, float(text)) for row in rows for time_s, text in row["values"]]
+    assert len(matrix.values) == len(pairs) == points
+    print(f"\na range answer of {points:,} points, {len(body) / 1e6:.1f} MB (points for series)")
+    cost.print(points)
+
+
 def later(batch: Batch) -> Batch:
     return Batch(batch.rule, batch.time_s + EVERY_SECS, batch.series, batch.values)
 
@@ -184,17 +199,6 @@ def test_a_checkpoint_of_100_000_series() -> None:
     assert longest_secs < 1.0
 
 
-async def saved_beside(one: Detection) -> tuple[dict[str, bytes], float]:
-    """What was saved, and for how long the loop had no turn meanwhile."""
-    longest_secs, loop = 0.0, asyncio.get_running_loop()
-    saving = asyncio.create_task(asyncio.to_thread(one.save))
-    while not saving.done():
-        begun = loop.time()
-        await asyncio.sleep(0.001)
-        longest_secs = max(longest_secs, loop.time() - begun - 0.001)
-    return await saving, longest_secs
-
-
 # --- a million ----------------------------------------------------------------------------
 
 
@@ -210,6 +214,7 @@ def test_a_million_series_at_15_seconds() -> None:
         print(
             f"  {step:34} {1000 * secs:8.1f} ms a tick {100 * secs / EVERY_SECS:6.1f} % of a core"
         )
+    print(f"  the loop waited {1000 * found['waited']:.0f} ms at most while that was packed")
     for step, size in found["bytes"].items():
         print(f"  {step:34} {size / 2**20:8.0f} MiB {size / MILLION:12,.0f} B a series")
     share = found["secs"]["a tick"] / EVERY_SECS
