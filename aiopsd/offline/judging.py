@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from aiopsd.detectors.band import BandSettings
-from aiopsd.model import Batch, Floats
+from aiopsd.detectors.entity import Entity
+from aiopsd.model import Floats
 
 PORTION: Final = 4096  # rows between two words about progress
 UNSORTED: Final = 0.05  # share of backward steps from which on a file has another order than time
@@ -83,26 +84,20 @@ def _filled(times_s: Floats) -> Floats:
 
 
 class _Engine:
-    """Stand-in until the engine takes stretches: tick by tick."""
+    """What it learned goes from portion to portion."""
 
     def __init__(self) -> None:
-        self._band = BandSettings().build(lambda _: {})
-        self._said_s, self._peak = -np.inf, 0.0
+        self._band, self._whole = BandSettings().build(lambda _: {}), Entity()
 
     def judge(self, times_s: Floats, values: Floats) -> Judgement:
-        series = np.arange(values.shape[1], dtype=np.int32)
-        found: list[tuple[Any, ...]] = []
-        for row, time_s in enumerate(times_s.tolist()):
-            s = self._band.observe(Batch("", time_s, series, values[row]))
-            odds = s.score / np.maximum(1 - s.score, 1e-9)
-            one = float(np.sort(odds)[-(-len(odds) // 4) * -1 :].mean())
-            new = one >= 0.7 and (time_s - self._said_s > 43200 or one > 3 * self._peak)
-            if new:
-                self._said_s, self._peak = time_s, one
-            sure = bool(s.certain.any()) and new and one >= 1
-            found.append((one / (1 + one), new and one >= 1, sure, new * one / (1 + one),
-                          s.expected[0], s.low[0], s.high[0]))  # fmt: skip
-        kinds = (float, bool, bool, float, float, float, float)
+        columns = self._band.observe_stretch(times_s, values)
+        one = self._whole.observe(times_s, columns)
         return Judgement(
-            *(np.array(c, k) for c, k in zip(zip(*found, strict=True), kinds, strict=True))
+            score=one.score,
+            is_anomaly=one.suspicious,
+            is_certain=one.certain,
+            alert_score=one.alert,
+            expected=columns.expected[:, 0],
+            low=columns.low[:, 0],
+            high=columns.high[:, 0],
         )

@@ -18,9 +18,10 @@ from aiopsd.contracts import Clock, Health, SourceContext
 from aiopsd.correlation.grouping import Edges, Grouping, GroupingLimits
 from aiopsd.correlation.topology import Topology
 from aiopsd.detectors.absent import AbsentSettings
+from aiopsd.detectors.band import Band, Judged
 from aiopsd.detectors.watch import Watch
 from aiopsd.errors import AiopsdError, ConfigError, Refused, Unreachable
-from aiopsd.model import Anomaly, Batch, Incident, Labels
+from aiopsd.model import Anomaly, Batch, Incident, Indexes, Labels, Scores
 from aiopsd.offline.history import Flags, Portion, portions
 from aiopsd.offline.tally import Counts, Tally
 from aiopsd.series import SeriesTable
@@ -28,6 +29,7 @@ from aiopsd.sources.prometheus import PrometheusSettings
 from aiopsd.sources.prometheus_api import PrometheusApi
 from aiopsd.sources.prometheus_rule import Grid
 
+JUDGED: Final = ("score", "observed", "expected", "low", "high", "samples", "certain")
 ALIVE: Final = "count(up)"  # no answer: Prometheus itself was away, and nothing is absent
 
 
@@ -185,12 +187,34 @@ class _Life:
         interned = [self.table.intern(self._rule, labels) for labels in portion.labels]
         series = np.array(interned, np.int32)
         there = portion.there & (series >= 0)
+        judged = self._at_once(portion, series, there)
         for row in np.flatnonzero(awake).tolist():
             time_s, here = float(portion.times_s[row]), there[row]
             history = time_s < self._window.judged_s
             batch = Batch(self._rule, time_s, series[here], portion.values[row, here], history)
-            self.tally.take(time_s, self._watch.observe(self.table.record(batch)))
+            self.tally.take(time_s, self._watched(self.table.record(batch), judged, row))
             self.ticks += not history
+
+    def _at_once(self, portion: Portion, series: Indexes, there: Flags) -> Judged | None:
+        """A band takes a stretch many times faster than its ticks, and says the same of it where
+        every series has every sample."""
+        band, whole = self._watch.detector, there.all() and len(set(series.tolist())) == len(series)
+        if not isinstance(band, Band) or not whole or not len(series):
+            return None
+        return band.observe_stretch(portion.times_s, portion.values, series)
+
+    def _watched(self, batch: Batch, judged: Judged | None, row: int) -> list[Anomaly]:
+        if judged is None:
+            return self._watch.observe(batch)
+        columns = {name: getattr(judged, name)[row] for name in JUDGED}
+        scores = Scores(
+            rule=batch.rule,
+            time_s=batch.time_s,
+            series=batch.series,
+            history=batch.history,
+            **columns,
+        )
+        return self._watch.weigh(batch, scores)
 
 
 async def _awake(api: PrometheusApi, portion: Portion, grid: Grid) -> Flags:

@@ -15,7 +15,6 @@ import pytest
 
 from aiopsd.detectors.band import BandSettings
 from aiopsd.model import Floats
-from tests.bench.engine import stretch
 from tests.bench.quiet import DAY, MONDAY_S, QUIET
 
 FULL = "AIOPSD_BENCH_FULL" in os.environ
@@ -65,7 +64,9 @@ def _alarms(step_secs: float) -> np.ndarray:
     for first in range(0, ticks, BLOCK):
         at = np.arange(first, min(first + BLOCK, ticks))
         times_s = MONDAY_S + at * step_secs
-        judged = stretch(band, times_s, np.concatenate([one(times_s) for one in blocks], axis=1))
+        judged = band.observe_stretch(
+            times_s, np.concatenate([one(times_s) for one in blocks], axis=1)
+        )
         begins = _begins(judged.certain, times_s, last_s)
         old = (at >= warm)[:, None]
         tiers = begins & old, judged.suspicious & old, judged.suspicious & ~old
@@ -129,7 +130,7 @@ def test_what_is_seen_by_size() -> None:
     sigma = np.median(np.abs(np.diff(values, axis=0)), axis=0) / 0.6745 / np.sqrt(2)
     sigma = np.maximum(sigma, 0.1 * values.std(axis=0))
     band = BandSettings().build(lambda _: {})
-    stretch(band, times_s[:WARM_TICKS], values[:WARM_TICKS])
+    band.observe_stretch(times_s[:WARM_TICKS], values[:WARM_TICKS])
     saved, rest = band.save(), values[WARM_TICKS:]
     seen: dict[tuple[str, str, float], float] = {}
     for name, (effect, sizes) in EFFECTS.items():
@@ -138,7 +139,7 @@ def test_what_is_seen_by_size() -> None:
         lines: list[list[str]] = [[] for _ in QUIET]
         for size in sizes:
             band.load(saved)
-            judged = stretch(band, times_s[WARM_TICKS:], effect(random, rest, sigma, size))
+            judged = band.observe_stretch(times_s[WARM_TICKS:], effect(random, rest, sigma, size))
             tiers = judged.suspicious | judged.certain, judged.certain
             shares = [_by_kind(flags.any(axis=0)).mean(axis=1) for flags in tiers]
             for at, kind in enumerate(QUIET):

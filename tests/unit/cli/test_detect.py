@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 
 from aiopsd.cli import main
+from aiopsd.offline.judging import Judgement, judge
+from aiopsd.offline.table import read_table
 
 Capture = pytest.CaptureFixture[str]
 COLUMNS = ["timestamp", "value", "score", "is_anomaly", "is_certain", "alert_score", "expected",
@@ -42,6 +44,17 @@ def test_one_row_out_for_each_row_in(spiky: str, tmp_path: Path, capsys: Capture
     assert float(rows[500]["value"]) > 300 > float(rows[500]["high"])
     assert rows[550]["value"] == ""
     assert rows[550]["score"] == "0"
+
+
+def test_each_column_is_what_its_name_says(spiky: str, capsys: Capture) -> None:
+    main(["detect", spiky, "-o", "-"])
+    rows, table = rows_of(capsys.readouterr().out), read_table(spiky)
+    judged = judge(table.times_s, table.values)
+    for name in Judgement.__slots__:
+        written = [float(row[name] or "nan") for row in rows]
+        assert written == pytest.approx(
+            getattr(judged, name).astype(float), rel=1e-5, nan_ok=True
+        ), name
 
 
 def test_gzip_and_pipes_say_the_same(

@@ -13,7 +13,7 @@ from aiopsd.config import Config, load
 from aiopsd.errors import ConfigError, Unreachable
 from aiopsd.offline import history
 from aiopsd.offline.history import portions
-from aiopsd.offline.replay import Report, Window, chosen, replay
+from aiopsd.offline.replay import Report, Window, _Life, chosen, replay
 from aiopsd.sources.fetch import Fetcher
 from aiopsd.sources.prometheus_api import PrometheusApi
 from aiopsd.sources.prometheus_rule import Grid
@@ -155,6 +155,14 @@ async def test_portions_change_nothing(
     before = len(prometheus.asked("/query_range"))
     assert await replayed(config, "errors", "gone", "usual") == whole
     assert len(prometheus.asked("/query_range")) - before > 60
+
+
+async def test_a_stretch_says_what_its_ticks_say(
+    config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at_once = await replayed(config, "usual")
+    monkeypatch.setattr(_Life, "_at_once", lambda *_: None)
+    assert await replayed(config, "usual") == at_once
 
 
 async def test_too_much_at_once_is_asked_for_in_less(
