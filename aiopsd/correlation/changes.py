@@ -37,16 +37,21 @@ class VersionWatch:
         a restart is not a release."""
         self._sweep(time_s)
         found = []
+        before: dict[tuple[str, ...], dict[str, float]] = {}  # as it was, of what this tick shows
         for labels in series:
             version, name = labels.get(self._label, ""), labels.get(self._entity[0], "")
             if not version or not name:
                 continue
-            live = self._live.setdefault(tuple(labels.get(e, "") for e in self._entity), {})
-            if live and version not in live and not history:
-                previous = max(live, key=lambda v: live[v])
+            entity = tuple(labels.get(e, "") for e in self._entity)
+            live = self._live.setdefault(entity, {})
+            known = before.setdefault(entity, live.copy())
+            if known and version not in live and not history:
+                previous = max(known, key=lambda v: known[v])
                 found.append(self._change(time_s, name, version, previous, labels))
             live[version] = time_s
-            for old in [v for v, seen_s in live.items() if seen_s < time_s - 60 and v != version]:
+        for entity in before:
+            live = self._live[entity]
+            for old in [v for v, seen_s in live.items() if seen_s < time_s - 60]:
                 del live[old]
         return found
 

@@ -17,6 +17,15 @@ def test_the_first_version_is_no_change() -> None:
     assert watch().observe(0.0, [labels("v1")]) == []
 
 
+def test_versions_that_live_side_by_side_are_no_change() -> None:
+    """At the first sight, and when minutes lie between two ticks."""
+    one = watch()
+    for time_s in (0.0, 120.0, 240.0):
+        assert one.observe(time_s, [labels("v1"), labels("v2")]) == []
+    (change,) = one.observe(360.0, [labels("v1"), labels("v2"), labels("v3")])
+    assert change.version == "v3"
+
+
 def test_a_new_version_is_a_change_that_knows_the_one_before() -> None:
     one = watch()
     one.observe(0.0, [labels("v1")])
