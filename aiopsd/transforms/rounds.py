@@ -67,6 +67,7 @@ class Rounds:
         self._members: dict[int, Indexes] = {}
         self._parts: list[_Part] = []
         self._history = False
+        self._soonest = np.inf  # the smallest ``until`` of an open round
 
     # --- membership ---------------------------------------------------------------------
 
@@ -100,7 +101,8 @@ class Rounds:
         """A batch whose series are newer than what was there, each once, and have entered."""
         ended = self.flush() if batch.history != self._history else []
         self._history = batch.history
-        ended += self._close(self._open & (self._until < batch.time_s))
+        if batch.time_s > self._soonest:
+            ended += self._close(self._open & (self._until < batch.time_s))
         series, values = batch.series, batch.values
         circles = self._circle[series]
         if len(series) and circles.min() < 0:
@@ -118,7 +120,8 @@ class Rounds:
         self._waiting -= np.bincount(awaited, minlength=len(self._waiting))
         self._state[series] = HERE
         self._parts.append((series, values, np.full(len(series), batch.time_s)))
-        return ended + self._close(self._open & (self._waiting <= 0))
+        ready = self._open & (self._waiting <= 0)
+        return ended + self._close(ready) if ready.any() else ended
 
     def tick(self, now_s: float) -> list[Round]:
         """Ends what has waited for long enough: nothing may come that would."""
@@ -137,6 +140,7 @@ class Rounds:
                 self._waiting[circle], self._until[circle] = _WHOLE, now_s + LONGEST_SECS
             else:
                 self._await(circle, series[circles == circle], now_s)
+            self._soonest = min(self._soonest, float(self._until[circle]))
 
     def _await(self, circle: int, first: Indexes, now_s: float) -> None:
         """Marks who is due before the most frequent of them comes again; not who failed to come
@@ -187,6 +191,7 @@ class Rounds:
             for circle in np.flatnonzero(ending).tolist():
                 self._state[self._of(circle)] = IDLE
         self._open &= ~ending
+        self._soonest = float(self._until[self._open].min(initial=np.inf))
         if not len(series):
             return []
         return [Round(series, values, times, late, now, self._begun.copy(), self._history)]
@@ -237,6 +242,7 @@ class Rounds:
         for times in (self._seen, self._newest, self._begun, *(part[2] for part in self._parts)):
             np.minimum(times, now_s, out=times)
         np.minimum(self._until, now_s + LONGEST_SECS, out=self._until)
+        self._soonest = min(self._soonest, now_s + LONGEST_SECS)
 
     def known(self) -> Indexes:
         """The series that it remembers anything of, awaited and present ones among them."""
@@ -272,8 +278,11 @@ class Rounds:
         """After ``restore``, when all have entered."""
         series, values, times = self._parts.pop()
         kept = self._circle[series] >= 0
-        if not kept.any():
-            return
+        if kept.any():
+            self._resume(series, values, times, kept)
+        self._soonest = float(self._until[self._open].min(initial=np.inf))
+
+    def _resume(self, series: Indexes, values: Floats, times: Floats, kept: Flags) -> None:
         self._parts = [_chosen((series, values, times), kept)]
         self._state[series[kept]] = HERE
         lost = np.unique(self._circle[series[kept]])
