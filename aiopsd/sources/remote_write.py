@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -21,6 +21,7 @@ from aiopsd.model import Position, Reading
 from aiopsd.settings import Duration, SecretFile, Settings
 from aiopsd.sources.protobuf import Malformed
 from aiopsd.sources.pushed import Wrong, allowed, body_of
+from aiopsd.sources.remote_write_course import Course, Gap
 from aiopsd.sources.remote_write_gather import Gathering
 from aiopsd.sources.remote_write_intake import Counts, Written
 from aiopsd.sources.remote_write_senders import Senders
@@ -32,6 +33,7 @@ from aiopsd.telemetry import log
 
 AHEAD_SECS = 600.0  # a sender's clock may be ahead by this much
 _AT_ONCE_BYTES = 2**20  # more is read in a thread, so that the loop goes on
+_COMING = 8  # bodies of the largest size that may be on their way at once
 _MOST_TYPES = 100_000  # and those of one request more
 _LOOKS = 4  # in `silent_after`
 _V1, _V2 = "prometheus.WriteRequest", "io.prometheus.write.v2.Request"
@@ -75,17 +77,6 @@ class _Request:
     scored: asyncio.Future[None]
 
 
-@dataclass
-class Course:
-    """How far this source is, over all its lives: what is kept in its position."""
-
-    request: int = 0
-    newest_s: float = 0.0  # time of the newest sample
-    gaps: int = 0
-    gap_secs: float = 0.0
-    senders: list[str] = field(default_factory=list)
-
-
 class RemoteWriteSource:
     """Answers 2xx once the samples are scored, and not before."""
 
@@ -102,10 +93,8 @@ class RemoteWriteSource:
         self._senders = Senders(context.name, context.health, float(settings.silent_after))
         self._reading = asyncio.Lock()  # one request at a time: keys are learned in order
         self._waiting: dict[int, _Request] = {}
-        self._waiting_samples = 0
+        self._waiting_samples = self._coming_bytes = 0
         self._course = Course()
-        self._life = {"over": False}  # shared by all positions of this life
-        self._lost_after_s: float | None = None  # since a crash, until the next sample
         self._streaming = False
         if settings.path in context.routes:
             raise ConfigError(f"source {context.name}: `path: {settings.path}` is taken already")
@@ -126,7 +115,7 @@ class RemoteWriteSource:
             watch.cancel()
             for request in self._gathering.take():  # what nobody took, its sender must keep
                 self._done(request, Wrong(503, "stopping"))
-            self._life["over"] = True  # what was handed on is scored before the last checkpoint
+            self._course.end()
             await asyncio.gather(watch, return_exceptions=True)
 
     async def commit(self, position: Position) -> None:
@@ -141,52 +130,29 @@ class RemoteWriteSource:
             request.scored.set_exception(wrong) if wrong else request.scored.set_result(None)
 
     def _resume(self, resume: Position) -> None:
-        course = self._course = Course(
-            max(self._course.request, int(resume.get("request", 0))),
-            float(resume.get("newest", 0.0)),
-            int(resume.get("gaps", 0)),
-            float(resume.get("gap_secs", 0.0)),
-            list(resume.get("senders", [])),
-        )
-        if resume and not resume["life"]["over"]:
-            self._lost_after_s = course.newest_s
-        self._context.count("gaps", course.gaps)
-        self._context.count("gap_seconds", course.gap_secs)
-        self._senders.begin(self._context.clock(), course.senders)
+        self._course.resume(resume)
+        self._context.count("gaps", self._course.gaps)
+        self._context.count("gap_seconds", self._course.gap_secs)
+        self._senders.begin(self._context.clock(), self._course.senders)
 
     def _handed_on(self, requests: list[_Request]) -> Reading:
-        late, ahead, course = self._ticks.late, self._ticks.ahead, self._course
+        late, ahead = self._ticks.late, self._ticks.ahead
         until_ms = int(1000 * (self._context.clock() + AHEAD_SECS))
         batches = self._ticks.batches([one.written for one in requests], until_ms)
         self._context.count("late_samples", self._ticks.late - late)
         self._context.count("ahead_samples", self._ticks.ahead - ahead)
-        if batches:
-            self._note_gap(batches[-1].time_s)
-            course.newest_s = max(course.newest_s, batches[-1].time_s)
-        position: Position = {
-            "request": requests[-1].number,
-            "newest": course.newest_s,
-            "gaps": course.gaps,
-            "gap_secs": course.gap_secs,
-            "senders": self._senders.addresses,
-            "life": self._life,
-        }
+        gap = self._course.reach(batches[-1].time_s) if batches else None
+        if gap is not None:
+            self._say(gap)
+        position = self._course.position(requests[-1].number, self._senders.addresses)
         return Reading(tuple(batches), position)
 
-    def _note_gap(self, until_s: float) -> None:
-        """After a crash: what was answered 2xx since the last checkpoint is not known any more,
-        and its sender will not send it again."""
-        since_s, self._lost_after_s = self._lost_after_s, None
-        if since_s is None or until_s <= since_s:
-            return
-        secs = until_s - since_s
-        self._course.gaps += 1
-        self._course.gap_secs += secs
+    def _say(self, gap: Gap) -> None:
         self._context.count("gaps", 1)
-        self._context.count("gap_seconds", secs)
+        self._context.count("gap_seconds", gap.until_s - gap.since_s)
         log.warning(
             "gap source=%s from=%s until=%s: after a crash, samples of this time may be missing "
-            "in what was learned", self._context.name, _date(since_s), _date(until_s),
+            "in what was learned", self._context.name, _date(gap.since_s), _date(gap.until_s),
         )  # fmt: skip
 
     async def _look(self) -> None:
@@ -218,18 +184,28 @@ class RemoteWriteSource:
         if self._waiting_samples >= self._settings.waiting_samples:
             raise Wrong(503, f"{self._waiting_samples} samples are waiting to be scored")
         self._gathering.comes(writer)
-        within_secs = float(self._settings.answer_within)
-        packed = await body_of(
-            request, limit_bytes=self._settings.max_body_bytes, within_secs=within_secs
-        )
-        async with self._reading:
-            written = await self._read(reader, packed)
+        written = await self._received(request, reader)
         self._senders.hear(request.remote or "unknown", self._context.clock())
         self._note(written.counts)
         if len(self._context.types) < _MOST_TYPES:
             self._context.types.update(written.types)
-        await self._scored(written, writer, within_secs)
+        await self._scored(written, writer)
         return written
+
+    async def _received(self, request: web.Request, reader: Version1 | Version2) -> Written:
+        """Memory is bounded: what cannot be held now comes again."""
+        most = self._settings.max_body_bytes
+        size = min(request.content_length or most, most)
+        if self._coming_bytes + size > _COMING * most:
+            raise Wrong(503, "too much is on its way at once")
+        self._coming_bytes += size
+        try:
+            within_secs = float(self._settings.answer_within)
+            packed = await body_of(request, limit_bytes=most, within_secs=within_secs)
+            async with self._reading:
+                return await self._read(reader, packed)
+        finally:
+            self._coming_bytes -= size
 
     def _note(self, counts: Counts) -> None:
         count = self._context.count
@@ -250,7 +226,7 @@ class RemoteWriteSource:
         except Malformed as error:
             raise Wrong(400, f"not a remote_write request: {error}") from None
 
-    async def _scored(self, written: Written, writer: Any, within_secs: float) -> None:
+    async def _scored(self, written: Written, writer: Any) -> None:
         if not self._streaming:
             raise Wrong(503, "stopping")
         self._course.request += 1
@@ -260,7 +236,7 @@ class RemoteWriteSource:
         self._waiting_samples += len(written.series)
         self._gathering.bring(writer, one)
         try:
-            async with asyncio.timeout(within_secs):
+            async with asyncio.timeout(float(self._settings.answer_within)):
                 await scored
         except TimeoutError:  # it is scored all the same: sent again, it is late
             raise Wrong(503, "taken, but not scored in time") from None

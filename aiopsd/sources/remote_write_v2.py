@@ -108,7 +108,8 @@ class _Scan:
 
     def _layout(self, data: Bytes, starts: Places, ends: Places) -> tuple[Places, Places, Places]:
         """Where the sample of each series begins and ends and its references begin, if it is
-        as nearly all are: ``0a <length> references, sample`` and perhaps metadata."""
+        as nearly all are: ``0a <length> references, sample``, perhaps metadata, perhaps the time
+        when it began to count."""
         length = data[starts + 1].astype(np.int64)
         high = data[starts + 2].astype(np.int64)
         long = length >= 128
@@ -121,8 +122,9 @@ class _Scan:
         after = np.minimum(begins + 2 + data[begins + 1], ends)
         plain &= ending(data, begins, after) == begins
         rest = data[after + 1].astype(np.int64)
-        described = (data[after] == 0x2A) & (rest < 128) & (after + 2 + rest == ends)
-        plain &= (data[begins - 1] < 128) & ((after == ends) | described)
+        described = (data[after] == 0x2A) & (rest < 128) & (after + 2 + rest <= ends)
+        tail = np.where(described, after + 2 + rest, after)
+        plain &= (data[begins - 1] < 128) & ((tail == ends) | _is_time(data, tail, ends))
         self.plain = plain
         self._kinds = np.where(plain & described & (data[after + 2] == 0x08), data[after + 3], 0)
         return begins, after, refs
@@ -180,6 +182,15 @@ class _Scan:
         except UnicodeDecodeError:
             raise BadSeries("a label that is not UTF-8 text") from None
         return checked(list(zip(words[::2], words[1::2], strict=True)))
+
+
+def _is_time(data: Bytes, starts: Places, ends: Places) -> NDArray[np.bool_]:
+    """Whether ``created_timestamp`` is all that is left: ``30 <6 bytes>``."""
+    at = np.minimum(starts, len(data) - 7)
+    more = data[at[:, None] + np.arange(1, 7)] >= 128
+    timed = more[:, :-1].all(axis=1) & ~more[:, -1]
+    found: NDArray[np.bool_] = timed & (data[at] == 0x30) & (ends - starts == 7)
+    return found
 
 
 def _unpacked(packed: Bytes) -> tuple[NDArray[np.int64], Places]:

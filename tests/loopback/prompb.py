@@ -45,6 +45,7 @@ class Series:
     histograms: Sequence[Histogram] = ()
     exemplars: Sequence[tuple[Labels, float, int]] = field(default=())
     kind: int = 0  # a type of metric, in version 2
+    created_ms: int = 0  # likewise
 
 
 def snappy(body: bytes) -> bytes:
@@ -160,4 +161,5 @@ def _series2(one: Series, labels: bytes, refs: object) -> bytes:
         for exemplar, value, time_ms in one.exemplars
     ]
     parts += [inner(5, whole(1, one.kind))] if one.kind else []
+    parts += [whole(6, one.created_ms)]
     return b"".join(parts)

@@ -211,6 +211,21 @@ async def test_too_many_waiting_samples() -> None:
         assert await third == 204
 
 
+async def test_too_much_on_its_way() -> None:
+    """Bodies that come slowly fill no memory."""
+    async with hook(max_body_bytes=1000) as one, committing(one) as readings:
+        host, port = one.url.removeprefix("http://").partition("/")[0].split(":")
+        slow = [(await asyncio.open_connection(host, int(port)))[1] for _ in range(8)]
+        for writer in slow:
+            writer.write(b"POST /api/v1/write HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n")
+        await readings.until(lambda: one.source._coming_bytes == 8000)
+        assert await one.write(up()) == 503
+        for writer in slow:
+            writer.close()
+        await readings.until(lambda: one.source._coming_bytes == 0)
+        assert await one.write(up()) == 204
+
+
 async def test_a_retry_after_a_lost_answer_doubles_nothing() -> None:
     async with hook(answer_within=Duration(0.05)) as one, read(one.source) as readings:
         assert await one.write(up("a", 1.0)) == 503

@@ -134,7 +134,12 @@ SAMPLES = st.lists(st.tuples(VALUES, TIMES), min_size=1, max_size=1) | st.lists(
 )
 EXEMPLARS = st.lists(st.tuples(LABELS, st.floats(), TIMES), max_size=2)
 SERIES = st.builds(
-    Series, labels=LABELS, samples=SAMPLES, exemplars=EXEMPLARS, kind=st.integers(0, 7)
+    Series,
+    labels=LABELS,
+    samples=SAMPLES,
+    exemplars=EXEMPLARS,
+    kind=st.integers(0, 7),
+    created_ms=TIMES,
 )
 
 
@@ -207,7 +212,12 @@ def test_known_series_cost_no_reading_of_fields(
     table = SeriesTable()
     one = reader(table)
     series = [
-        Series(named(job=str(n), long="x" * (n % 400 + 1)), [(float(n % 3), T + n)], kind=n % 2)
+        Series(
+            named(job=str(n), long="x" * (n % 400 + 1)),
+            [(float(n % 3), T + n)],
+            kind=n % 2,
+            created_ms=T * (n % 5 > 2),
+        )
         for n in range(500)
     ]
     one.read(encode(series))
