@@ -1,4 +1,4 @@
-"""How far the source is, over all its lives: what its position keeps, and what a crash left open."""
+"""How far the source is, over all its lives: what its position keeps, what a crash left open."""
 
 from __future__ import annotations
 
