@@ -30,7 +30,8 @@ from aiopsd.correlation.changes import Ledger, VersionWatch
 from aiopsd.correlation.grouping import Grouping, GroupingLimits
 from aiopsd.correlation.ranking import EvidenceRanker
 from aiopsd.correlation.topology import Topology
-from aiopsd.detectors.watch import RuleInfo, Watch
+from aiopsd.detectors.suspicious import evidence
+from aiopsd.detectors.watch import SERVICE_LABELS, RuleInfo, Watch
 from aiopsd.errors import Refused
 from aiopsd.fitting import teacher
 from aiopsd.fitting.job import Job, Question
@@ -43,6 +44,7 @@ from aiopsd.pipeline.healing import Healing
 from aiopsd.pipeline.state import REMEMBER_SECS, State, restore, rewound
 from aiopsd.pipeline.telling import Outbox
 from aiopsd.pipeline.warming import Warming
+from aiopsd.pipeline.watching import Watching
 from aiopsd.remediation.gate import House as GateHouse
 from aiopsd.remediation.halt import HaltFile
 from aiopsd.remediation.runner import Reach, Runner
@@ -51,11 +53,12 @@ from aiopsd.settings import SecretFile
 from aiopsd.sources.prometheus import PrometheusSettings
 from aiopsd.stores import SqliteStore
 from aiopsd.telemetry import Telemetry, log
-from aiopsd.transforms import Transforms
+from aiopsd.transforms import BUILT_IN, BuiltIn, Transforms, Unruled
 
 STILL_SECS = 15.0  # ticks come every second
 STORM_SECS = 300.0
 WARM_SECS = 5.0  # after a start: what was firing before is seen again, then it may act
+UNRULED_FOR_SECS = 60.0  # so long is strange what nobody wrote a rule for, before it is evidence
 STALE_TICKS = 3  # a rule's value this many ticks old is no data
 
 
@@ -68,6 +71,7 @@ class House:
         self.store = store
         self.telemetry = Telemetry(clock)
         self.routes: dict[str, Handler] = {}
+        self.types: dict[str, str] = {}  # what exporters say of their metrics
         self.halts = HaltFile(config.state)
         self.table = SeriesTable(config.daemon.limits.series)
         self.sources = self._sources()
@@ -190,6 +194,7 @@ class House:
                     queries=asked[name],
                     history_secs=float(daemon.history),
                     routes=self.routes,
+                    types=self.types,
                     base=self.config.base,
                 )
             )
@@ -207,11 +212,13 @@ class House:
         miner = Miner(self.table)
         streamed = {r.id: r.selection() for r in self.config.rules if self.config.streamed(r)}
         judged = [r for r in self.config.rules if r.detector is not None]
-        return Detection(
+        unruled = Unruled(self.types) if self.config.daemon.watch_all != "off" else None
+        return Watching(
             self.table,
             miner,
-            Transforms(streamed, self.table),
-            {rule.id: self._watch(rule, miner) for rule in judged},
+            Transforms(streamed, self.table, unruled),
+            {rule.id: self._watch(rule, miner) for rule in judged}
+            | {one.rule: self._built_in(one) for one in BUILT_IN if unruled},
             {
                 rule.id: VersionWatch(rule.id, rule.entity, rule.change.label, rule.change.kind)
                 for rule in self.config.rules
@@ -228,6 +235,20 @@ class House:
             return tuple(filter(None, (line, runbook)))
 
         return Watch(rule_info(rule), rule.detector, self.table.labels, evidence)
+
+    def _built_in(self, one: BuiltIn) -> Watch:
+        """For what no rule selects: evidence, and no reason for an incident."""
+        info = RuleInfo(
+            id=one.rule,
+            kind=one.kind,
+            severity="info",
+            entity=("metric", *SERVICE_LABELS),
+            unit=one.unit,
+            title=one.title,
+            for_secs=UNRULED_FOR_SECS,
+        )
+        detector = evidence(self.config.daemon.watch_all)
+        return Watch(info, detector, lambda index: one.shown(self.table.labels(index)))
 
     def _notifiers(self, state: State) -> dict[str, Notifier]:
         async def record(delivery: Any) -> None:

@@ -19,6 +19,12 @@ class SuspiciousSettings(BandSettings, frozen=True, kw_only=True, tag="band"):
         return Suspicious(super().build(labels))
 
 
+def evidence(tier: str) -> SuspiciousSettings:
+    """In this tier of ``band``."""
+    tiers = {"tier": tier} if "tier" in SuspiciousSettings.__struct_fields__ else {}
+    return SuspiciousSettings(**tiers)  # type: ignore[arg-type]
+
+
 class Suspicious:
     """Another detector, less its certainty."""
 

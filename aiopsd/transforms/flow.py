@@ -58,13 +58,14 @@ class Flow:
         self._groups = Groups(self.rule, self._table)
         self._sides = [Members(counted, one.window_secs) for _ in range(one.sides)]
 
-    def admit(self, found: Sequence[tuple[int, Labels]]) -> None:
-        """Raw series that were not seen before; a restored flow knows some of them."""
+    def admit(self, name: str, found: Sequence[tuple[int, Labels]]) -> None:
+        """Raw series of this name, not seen before; a restored flow knows some of them."""
+        roles = self.selection.roles(name)
         new: list[list[tuple[int, int, float]]] = [[] for _ in self._sides]
         indexes = np.array([series for series, _ in found], np.int32)
         known = [side.knows(indexes).tolist() for side in self._sides]
         for n, (series, labels) in enumerate(found):
-            for part in self.selection.parts(labels):
+            for part in self.selection.parts(labels, roles):
                 if not known[part.side][n]:
                     group = self._groups.join(part.group)
                     new[part.side].append((series, group, part.bound))

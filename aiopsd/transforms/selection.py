@@ -57,29 +57,29 @@ class Selection:
     def interested(self, name: str) -> bool:
         """May series of this name play a part? A histogram may be named with or without its
         suffix."""
+        return bool(self.roles(name))
+
+    def roles(self, name: str) -> tuple[tuple[int, Selector], ...]:
+        """The sides on which series of this name may be, and what their labels must suit."""
         if self.quantile is not None or self.as_ == "mean":
             ends = ("_bucket",) if self.quantile is not None else ("_sum", "_count")
-            return name.endswith(ends) and self._named(_base(name), name)
-        return self.selector.names(name) or (self.over is not None and self.over.names(name))
+            side = DENOMINATOR if name.endswith("_count") else NUMERATOR
+            fits = name.endswith(ends) and self._named(_base(name), name)
+            return ((side, self.selector),) if fits else ()
+        both = (NUMERATOR, self.selector), (DENOMINATOR, self.over)
+        return tuple((side, one) for side, one in both if one is not None and one.names(name))
 
-    def parts(self, labels: Mapping[str, str]) -> list[Part]:
-        """The parts that a series plays: none, one, or both sides of a ratio."""
-        name = labels.get("__name__", "")
-        if not self.interested(name):
+    def parts(
+        self, labels: Mapping[str, str], roles: tuple[tuple[int, Selector], ...]
+    ) -> list[Part]:
+        """The parts that a series plays: none, one, or both sides of a ratio. ``roles``: those
+        of its name."""
+        sides = [side for side, selector in roles if selector.suits(labels)]
+        bound = _bound(labels) if self.quantile is not None and sides else 0.0
+        if not sides or bound is None:
             return []
         group = self._group(labels)
-        if self.quantile is not None:
-            bound = _bound(labels)
-            fits = bound is not None and self.selector.suits(labels)
-            return [Part(NUMERATOR, group, bound)] if fits and bound is not None else []
-        if self.as_ == "mean":
-            side = NUMERATOR if name.endswith("_sum") else DENOMINATOR
-            return [Part(side, group)] if self.selector.suits(labels) else []
-        return [
-            Part(side, group)
-            for side, selector in ((NUMERATOR, self.selector), (DENOMINATOR, self.over))
-            if selector is not None and selector.matches(labels)
-        ]
+        return [Part(side, group, bound) for side in sides]
 
     def _named(self, base: str, name: str) -> bool:
         exact = self.selector.name

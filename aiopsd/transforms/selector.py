@@ -65,7 +65,7 @@ class Selector:
 
     def suits(self, labels: Mapping[str, str]) -> bool:
         """Do all labels but the name fit?"""
-        return all(m.matches(labels.get(m.label, "")) for m in self._others)
+        return not self._others or all(m.matches(labels.get(m.label, "")) for m in self._others)
 
 
 def parse_selector(text: str) -> Selector:

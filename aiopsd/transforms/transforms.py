@@ -131,7 +131,7 @@ class Transforms:
 
     def _enter(self, kind: _Kind, found: list[tuple[int, Labels]]) -> None:
         for flow in kind.flows:
-            flow.admit(found)
+            flow.admit(kind.name, found)
         indexes = np.array([index for index, _ in found], np.int32)
         watched = self._unruled is not None and self._unruled.watches(kind.name)
         if self._unruled is not None and watched:

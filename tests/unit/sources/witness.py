@@ -30,6 +30,7 @@ class Witness:
     edges: list[tuple[str, str]] = field(default_factory=list)  # ("gone" | "back", part)
     reasons: dict[str, str] = field(default_factory=dict)  # the newest, of every part that was gone
     routes: dict[str, Handler] = field(default_factory=dict)
+    types: dict[str, str] = field(default_factory=dict)
 
     def context(self, name: str = "src") -> SourceContext:
         return SourceContext(
@@ -42,6 +43,7 @@ class Witness:
             history_secs=self.history_secs,
             base=self.base,
             routes=self.routes,
+            types=self.types,
         )
 
     def is_gone(self, part: str) -> bool:
