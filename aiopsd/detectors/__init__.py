@@ -10,6 +10,7 @@ from aiopsd.detectors.burn import BurnSettings
 from aiopsd.detectors.drift import DriftSettings
 from aiopsd.detectors.novel import NovelSettings
 from aiopsd.detectors.peer import PeerSettings
+from aiopsd.detectors.step import StepSettings
 from aiopsd.detectors.threshold import ThresholdSettings
 
 DetectorSettings = (
@@ -20,6 +21,7 @@ DetectorSettings = (
     | BurnSettings
     | DriftSettings
     | PeerSettings
+    | StepSettings
 )
 
 __all__ = ["DetectorSettings"]
