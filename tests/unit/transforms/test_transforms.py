@@ -387,3 +387,96 @@ def test_a_pattern_that_could_take_for_ever_is_refused(pattern: str) -> None:
     with pytest.raises(ValueError, match="for ever"):
         parse_selector(f'up{{job=~"{pattern}"}}')
     assert parse_selector('up{job=~"(a|b)+.*"}')
+
+
+def test_the_first_value_of_a_counter_counts_nothing_however_large() -> None:
+    one = Stream("requests", "delta", "service", window_secs=60.0)
+    one.feed(0.0, {"requests service=api pod=a": 10})
+    one.feed(5.0, {"requests service=api pod=a": 20})
+    big = {"requests service=api pod=a": 30, "requests service=api pod=b": 1e12}
+    assert one.feed(10.0, big) == {"service=api": 20.0}
+    more = {"requests service=api pod=a": 40, "requests service=api pod=b": 1e12 + 5}
+    assert one.feed(15.0, more) == {"service=api": 35.0}
+
+
+def test_two_restarts_within_a_window_lose_only_what_nobody_saw() -> None:
+    one = Stream("requests", "delta", "service", window_secs=60.0)
+    values = [100.0, 150.0, 20.0, 30.0, 5.0, 15.0]
+    found = [one.feed(5.0 * n, {"requests service=api": v}) for n, v in enumerate(values)]
+    assert found[-1] == {"service=api": 50.0 + 20 + 10 + 5 + 10}
+
+
+def test_a_jump_is_one_rate_for_one_window() -> None:
+    one = Stream("requests", "delta", "service", window_secs=20.0)
+    values = [100.0, 110.0, 1e9, *(1e9 + 10.0 * n for n in range(1, 9))]
+    found = [one.feed(5.0 * n, {"requests service=api": v}) for n, v in enumerate(values)]
+    assert found[2]["service=api"] == 1e9 - 100
+    assert [f["service=api"] for f in found[-3:]] == [40.0] * 3
+
+
+def test_nan_between_two_values_of_a_counter_is_a_gap_and_no_restart() -> None:
+    one = Stream("requests", "delta", "service", window_secs=60.0)
+    one.feed(0.0, {"requests service=api": 100})
+    assert one.feed(5.0, {"requests service=api": np.nan}) == {}
+    assert one.feed(10.0, {"requests service=api": 120}) == {"service=api": 20.0}
+
+
+def test_a_coarse_total_does_not_blur_a_counter_for_good() -> None:
+    """Years of bytes, restarted often: the sum of all that is larger than the counter is fine."""
+    one, found = Stream("bytes", "rate", "service", window_secs=10.0), {}
+    one.feed(0.0, {"bytes service=api": 0.0})
+    one.feed(1.0, {"bytes service=api": 1e15})
+    for second in range(2, 40):
+        found = one.feed(float(second), {"bytes service=api": second * 0.1})
+    assert found == {"service=api": pytest.approx(0.1)}
+
+
+def test_the_shape_of_a_histogram_is_its_buckets_by_le() -> None:
+    """What a detector of shapes takes: at each tick all buckets of a service, cumulative."""
+    one = Stream("took_bucket", "delta", "service le", window_secs=60.0)
+    counts = {"0.1": (5, 9), "1": (8, 20), "+Inf": (8, 21)}
+    found = {}
+    for tick, time_s in enumerate((0.0, 15.0)):
+        samples = {
+            f"took_bucket service=api le={le} pod={pod}": float(pair[tick])
+            for le, pair in counts.items()
+            for pod in "ab"
+        }
+        found = one.feed(time_s, samples)
+    assert found == {
+        "le=0.1,service=api": 8.0,
+        "le=1,service=api": 24.0,
+        "le=+Inf,service=api": 26.0,
+    }
+
+
+@pytest.mark.parametrize(("word", "wanted"), [("p50", 50.0), ("p99.9", 99.9), ("p5", 5.0)])
+def test_any_quantile(word: str, wanted: float) -> None:
+    one = Stream("took", word, "service")
+    found = {}
+    for scale in (0, 1):
+        samples = {f"took_bucket service=api le={n}": 10.0 * n * scale for n in range(1, 101)}
+        samples["took_bucket service=api le=+Inf"] = 1000.0 * scale
+        found = one.feed(5.0 * scale, samples)
+    assert found == {"service=api": pytest.approx(wanted)}
+
+
+@pytest.mark.parametrize("word", ["p", "p100", "p0.", "P50", "p-1", "q50", "p1e1", "", "sum"])
+def test_what_is_no_quantile(word: str) -> None:
+    with pytest.raises(ValueError, match=r"`as: .*` is nothing that can be worked out"):
+        compile_selection("took", word)
+
+
+def test_without_groups_by_all_other_labels() -> None:
+    selection = compile_selection("memory", without=("pod", "instance"))
+    table = SeriesTable()
+    one = Transforms({"r": selection}, table)
+    names = [labels(f"memory service=api zone={zone} pod={pod}") for zone in "xy" for pod in "ab"]
+    series = np.array([table.intern("", name) for name in names], np.int32)
+    one.feed(Batch("", 0.0, series, np.array([1.0, 2.0, 3.0, 4.0])))
+    (found,) = one.flush()
+    named = [table.labels(int(i)) for i in found.series]
+    assert named == [{"service": "api", "zone": "x"}, {"service": "api", "zone": "y"}]
+    assert found.values.tolist() == [3.0, 7.0]
+    with pytest.raises(ValueError, match="exclude each other"):
+        compile_selection("memory", by=("a",), without=("b",))
