@@ -10,14 +10,15 @@ What is strange is learned slowly, late or not at all; what stays becomes normal
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from aiopsd.detectors import alerts, clock, expect, novelty, stuck
+from aiopsd.contracts import Lesson
+from aiopsd.detectors import alerts, clock, expect, novelty, stuck, teach, words
 from aiopsd.detectors.alerts import FLAG
 from aiopsd.detectors.clock import DAY_SECS, Flags, Singles, Ticks
 from aiopsd.detectors.expect import Forecast, Forecaster
@@ -26,6 +27,8 @@ from aiopsd.model import Batch, Floats, Indexes, Labels, Scores
 from aiopsd.rows import At, Lane, Sheet, pack, unpack
 from aiopsd.settings import Settings
 
+TOLD: Final = 2.0  # decades; what is less rare explains nothing
+SENTENCES: Final = 3
 HUGE: Final = 1e30
 SENSITIVITY: Final = {"low": 1.5, "normal": 1.0, "high": 0.7}
 SURE: Final = 2.5  # decades of common surprise, over the bar, that agree with the forecast
@@ -228,7 +231,7 @@ class Band:
         found.plain[where] = plain
         bar = alerts.own_bar(lane, ticks.times, capped)
         counts = self._counts(guess) & ticks.ok
-        grown = ticks.times[:, None] - lane["born"] >= DAY_SECS
+        grown = ticks.times[:, None] - (lane["born"] + lane["head_secs"]) >= DAY_SECS
         sure = self._forecaster.certain(lane, guess)
         capped *= counts
         high = np.where(grown, capped / bar, 0)
@@ -265,6 +268,25 @@ class Band:
         if self.settings.floor:
             return np.asarray(guess.away >= guess.floor)
         return np.asarray(guess.away > 0) if self.settings.direction != "both" else guess.away >= 0
+
+    def teach(self, lessons: Sequence[Lesson]) -> None:
+        """Takes no lesson for a series that has learned more by itself."""
+        for lesson in lessons:
+            with np.errstate(all="ignore"):
+                for lane, _ in self._sheet.lanes(np.array([lesson.series], np.int32)):
+                    teach.take(lane, lesson, self._profiles)
+
+    def explain(self, series: int) -> list[str]:
+        """Which members speak, how rare that is on the series' own past, and by what season."""
+        lane = self._sheet.one(series)
+        if lane is None:
+            return []
+        said = [(float(lane["told"][0]), "so far from what was expected")]
+        if self._full:
+            said += zip(lane["said"][:, 0].tolist(), novelty.WORDS, strict=True)
+        told = sorted((one for one in said if one[0] >= TOLD), reverse=True)[:SENTENCES]
+        count = int(lane["n"][0] + lane["calm"][0])
+        return [*words.rarities(told, count), words.known(self.season(series), count)]
 
     def season(self, series: int) -> str:
         """``day`` or ``week`` where the band comes from such a profile."""

@@ -31,7 +31,8 @@ CELLS: Final = {
     "origin": Cell(0, np.float64),  # the first value
     "last": Cell(),
     "time": Cell(np.nan, np.float64),  # of the last tick
-    "born": Cell(np.nan, np.float64),  # time of the first sample
+    "born": Cell(np.nan, np.float64),  # time of the first sample, less the head start
+    "head_secs": Cell(),  # of life that a lesson stands for
     "step_secs": Cell(np.nan),  # usual time between samples
 }
 
@@ -65,8 +66,8 @@ def meet(lane: Lane, times: Floats, values: Floats) -> Ticks:
     if count.min() == 0:
         first = ok[0] & (count == 0)
         lane["origin"] = np.where(first, values[0], lane["origin"])
-        lane["born"] = np.where(first, times[0], lane["born"])
-    lane["born"] = np.fmin(lane["born"], times.min())
+        lane["born"] = np.where(first, times[0] - lane["head_secs"], lane["born"])
+    lane["born"] = np.fmin(lane["born"], times.min() - lane["head_secs"])
     y = (values - lane["origin"]).astype(np.float32)
     before = np.empty_like(y)
     before[0] = lane["last"]

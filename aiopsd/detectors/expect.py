@@ -45,6 +45,7 @@ def cells(profiles: tuple[Profile, ...]) -> dict[str, Cell]:
         "grain": Cell(np.inf),  # smallest step between two values so far
         "whole": Cell(1, np.bool_),  # only whole numbers so far
         "seasonal": Cell(0, np.int8),
+        "told": Cell(),  # decades of the newest deviation, where it was outside the band
     }
     for profile in profiles:
         found |= profile.cells | {
@@ -118,12 +119,15 @@ class Forecaster:
 
     def certain(self, lane: Lane, found: Forecast) -> Flags:
         """Rare enough to be certain, if anything is at all."""
+        lane["told"] = 0
         if not found.out.any():
             return np.zeros(found.out.shape, np.bool_)
         # Where people said what is too small to matter, fewer samples make it certain.
         young = 1 + (YOUNG if self._given else YOUNG_CERTAIN) / (lane["n"] + 1)
-        rare = found.rare(lane, np.maximum(found.jump, 0)) >= CERTAIN * self._weight * young
-        return np.asarray(found.out & rare & (found.jump >= CERTAIN_FLOORS * found.floor))
+        rare = found.rare(lane, np.maximum(found.jump, 0))
+        lane["told"] = rare[-1] * found.out[-1]
+        sure = rare >= CERTAIN * self._weight * young
+        return np.asarray(found.out & sure & (found.jump >= CERTAIN_FLOORS * found.floor))
 
     def _expect(self, lane: Lane, fast: Singles, bases: dict[str, Singles]) -> Singles:
         expected = np.where(lane["wanders"], fast, lane["level"])

@@ -21,8 +21,17 @@ from aiopsd.detectors.windows import Found
 from aiopsd.rows import Cell, Lane
 
 MEMBERS: Final = ("win4", "win64", "season16", "residual", "range", "spread")
+WORDS: Final = (
+    "the shape of the last 4 samples",
+    "the shape of the last 64 samples",
+    "the last 16 samples, less what is usual at this time",
+    "the distance from what is usual at this time",
+    "beyond all that was seen before",
+    "its restlessness, less or more than usual",
+)
 RESIDUAL, RANGE, SPREAD = 3, 4, 5
-CAP: Final = 5.0  # decades: for alerts no single, extrapolated tail decides
+CAP: Final = 5.0  # decades: for alerts no single, extrapolated tail decides,
+DENSE: Final = 8.0  # and for the dense score not much more
 HALF_YOUNG: Final = 30.0  # samples at which a surprise counts half: young tails are guesses
 WARM: Final = 30.0  # samples before range and spread speak
 LEVEL, SCALE, REST = 288.0, 200.0, 400.0  # samples remembered of level, scales, residuals
@@ -57,7 +66,7 @@ CELLS: Final = (
 class Novelty:
     """How strange each tick is, in decades, ``[T, n]``."""
 
-    plain: Singles
+    plain: Singles  # each member counts at most DENSE
     capped: Singles  # each member counts at most CAP
 
 
@@ -77,7 +86,8 @@ def observe(lane: Lane, ticks: Ticks, base: Singles) -> Novelty:
     lane["said"] = s[-1]
     voters = np.maximum(found.ok.sum(axis=1), 1)
     share = (1 / (voters * (1 + HALF_YOUNG / (ticks.seen + 1)))).astype(np.float32)
-    return Novelty(_sum(s) * share, _sum(np.minimum(s, np.float32(CAP))) * share)
+    calm = np.minimum(s, np.float32(DENSE))
+    return Novelty(_sum(calm) * share, _sum(np.minimum(s, np.float32(CAP))) * share)
 
 
 def _sum(s: Singles) -> Singles:

@@ -10,7 +10,7 @@ from typing import Final, Protocol, runtime_checkable
 import msgspec
 import numpy as np
 
-from aiopsd.contracts import Detector
+from aiopsd.contracts import Detector, Explaining
 from aiopsd.detectors import words
 from aiopsd.detectors.limit import SHOWN, Limit, Verdict
 from aiopsd.model import Anomaly, Batch, Floats, Indexes, Kind, Labels, Scores, Severity
@@ -107,6 +107,7 @@ class Watch:
         entity = {name: labels[name] for name in info.entity if labels.get(name)}
         low, high = _finite_span(verdict)
         same = before is not None and before.observed == verdict.observed
+        no_data = ("no data",) if verdict.no_data else ()
         title = before.title if before and same else self._title(verdict, entity, labels)
         anomaly = Anomaly(
             id=before.id if before else f"{info.id}/{_digest(labels)}/{int(verdict.onset_s)}",
@@ -130,7 +131,7 @@ class Watch:
             unit=info.unit,
             samples=verdict.samples,
             season=self._season(verdict.series),
-            evidence=self._evidence(labels) + (("no data",) if verdict.no_data else ()),
+            evidence=self._because(verdict, before, labels, same) + no_data,
             recent=self.recent(verdict.series),
         )
         if verdict.state == "recovered":
@@ -153,6 +154,16 @@ class Watch:
         if self._tag == "threshold":
             return f"{subject} {value}, {words.limits(verdict.low, verdict.high, unit)}"
         return f"{subject} {value}, expected {words.span(verdict.low, verdict.high, unit)}"
+
+    def _because(
+        self, verdict: Verdict, before: Anomaly | None, labels: Labels, same: bool
+    ) -> tuple[str, ...]:
+        """What the detector says of the worst sample, then sample lines."""
+        if not isinstance(self.detector, Explaining):
+            return self._evidence(labels)
+        if before and (same or verdict.state == "recovered"):
+            return before.evidence
+        return (*self.detector.explain(verdict.series), *self._evidence(labels))
 
     def _season(self, series: int) -> str:
         return self.detector.season(series) if isinstance(self.detector, Seasonal) else "none"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import Final
 
 _SECONDS: Final = ((3600.0, "h"), (60.0, "min"), (1.0, "s"), (1e-3, "ms"), (1e-6, "µs"))
@@ -29,6 +30,22 @@ def limits(low: float, high: float, unit: str) -> str:
     if len(finite) == 2:
         return f"limits {span(low, high, unit)}"
     return f"limit {amount(finite[0], unit)}" if finite else "no limit"
+
+
+def rarities(said: Iterable[tuple[float, str]], samples: int) -> list[str]:
+    """``the shape of the last 4 samples: 1 in 40,000 of its own past``, from decades."""
+    found = []
+    for decades, what in said:
+        often = float(f"{10 ** min(decades, 12.0):.1g}")
+        rare = f"1 in {often:,.0f} samples of" if often <= 100 * max(samples, 1) else "unlike all"
+        found.append(f"{what}: {rare} its own past")
+    return found
+
+
+def known(season: str, samples: int) -> str:
+    """What the judgement rests on."""
+    by = {"day": ", by the time of day", "week": ", by the time of the week"}.get(season, "")
+    return f"expected from {samples:,} samples{by}"
 
 
 def _scale(value: float, unit: str) -> tuple[float, str]:
