@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import math
+import struct
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -26,9 +27,11 @@ from tests.loopback.prompb import (
     Series,
     inner,
     packed,
+    real,
     snappy,
     version1,
     version2,
+    whole,
 )
 from tests.loopback.recording import RECORDINGS
 
@@ -259,6 +262,39 @@ def test_a_label_that_looks_like_a_sample() -> None:
             written, found = read(reader, encode(series))  # type: ignore[operator]
             assert found == expected_of(series)
             assert written.counts.samples == 1
+            assert not written.complaint
+
+
+def _of_one(message: bytes) -> bytes:
+    """A request with one series, whose sample is this message."""
+    labels = inner(1, inner(1, b"__name__") + inner(2, b"up"))
+    return inner(1, labels + inner(2, message))
+
+
+def test_a_sample_of_the_usual_length_and_unusual_order() -> None:
+    """Time first; and the value ends as times do."""
+    value = struct.unpack("<d", b"\x01\x10" + b"\x80" * 5 + b"\x01")[0]
+    odd = _of_one(whole(2, T) + real(1, value))
+    table = SeriesTable()
+    reader = Version1(table)
+    assert len(odd) == len(_of_one(real(1, 1.5) + whole(2, T)))
+    reader.read(version1([Series(named(), [(1.5, T)])]))
+    assert points(reader.read(odd), table) == [
+        (frozenset({("__name__", "up")}), T, repr(value)),
+    ]
+
+
+def test_a_sample_of_the_usual_length_and_an_unusual_field() -> None:
+    """An old time, and a field that nobody knows."""
+    old_ms = 200_000_000
+    odd = _of_one(real(1, 1.5) + whole(2, old_ms) + whole(3, 5))
+    table = SeriesTable()
+    reader = Version1(table)
+    assert len(odd) == len(_of_one(real(1, 1.5) + whole(2, T)))
+    reader.read(version1([Series(named(), [(1.5, T)])]))
+    assert points(reader.read(odd), table) == [
+        (frozenset({("__name__", "up")}), old_ms, "1.5"),
+    ]
 
 
 @BOTH
