@@ -254,8 +254,8 @@ def test_metadata_after_the_sample(reader: type[Reader], encode: Callable[[Any],
 
 def test_a_label_that_looks_like_a_sample() -> None:
     """Its bytes are those of a sample, in the place of one."""
-    trap = "\x12\x10\x09" + "x" * 8 + "\x10"
-    for text in (trap + "abcdef", trap + "abcde", "\x12\x07\x10abcdef"):
+    time = "\u20ac\u00e9a"  # 6 bytes, all but the last of them above 127
+    for text in ("\x12\x10\x09" + "x" * 8 + "\x10" + time, "\x12\x07\x10" + time):
         for reader, encode in ((Version1, version1), (Version2, version2)):
             series = [Series([("__name__", "up"), ("job", text)], [(2.0, T)]),
                       Series([("__name__", "up"), ("job", text)], ())]  # fmt: skip
