@@ -104,3 +104,23 @@ async def test_a_checkpoint_that_cannot_be_kept_ends_the_daemon(tmp_path: Path) 
     with pytest.raises(ExceptionGroup) as failures:
         await house.pipeline.run(asyncio.Event())
     assert failures.group_contains(JournalFailed, match="no space")
+
+
+@pytest.mark.looptime
+async def test_who_fills_the_table_is_said_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    house, store, _ = await begin(tmp_path)
+    store.may_end.set()
+    house.table.limit = 5
+    seen = {name: house.table.seen_by(name) for name in ("greedy", "modest")}
+    for name, series in (("greedy", 40), ("modest", 2)):
+        for n in range(series):
+            seen[name].intern("", {"n": str(n), "of": name})
+    stopping = asyncio.Event()
+    living = asyncio.create_task(house.pipeline.run(stopping))
+    await asyncio.sleep(20.0)
+    stopping.set()
+    await living
+    assert caplog.text.count("the series table is full") == 1
+    assert "(5 of source=greedy, refused most: 35 of source=greedy)" in caplog.text
