@@ -35,6 +35,8 @@ class Gathering(Generic[T]):
 
     def comes(self, writer: Any) -> None:
         """A request begins."""
+        if writer is None:  # who has hung up already
+            return
         now = self._writers[writer] = asyncio.get_running_loop().time()
         if self._known_after == math.inf:
             self._known_after = now + STRANGE_SECS

@@ -136,13 +136,13 @@ async def test_socket_to_score(version: str, tmp_path: Path) -> None:
             at_ms = begin_ms + tick * STEP_MS
             packed = [snappy(later(body, begin_ms, at_ms)) for body in bodies]
             wall, cpu = await _written(session, url, headers, packed, daemon)
-            rates.append(SERIES / wall)
+            rates.append(SERIES / cpu)
             print(
                 f"tick {tick}: {wall:.2f} s, {cpu:.2f} s of CPU, {SERIES / cpu:10,.0f} a CPU second"
             )
         assert metric(daemon, "received_samples", "fleet") == SERIES * TICKS
         assert metric(daemon, "late_samples", "fleet") == 0
-        print(f"best {max(rates):,.0f} samples/s, {memory_mb(daemon):.0f} MB")
+        print(f"best {max(rates):,.0f} samples a CPU second, {memory_mb(daemon):.0f} MB")
         assert await daemon.stop() == 0
     assert max(rates) > 100_000
 
