@@ -8,6 +8,7 @@ from aiopsd.detectors.absent import AbsentSettings
 from aiopsd.detectors.band import BandSettings
 from aiopsd.detectors.burn import BurnSettings
 from aiopsd.detectors.drift import DriftSettings
+from aiopsd.detectors.limit_forecast import ForecastSettings
 from aiopsd.detectors.novel import NovelSettings
 from aiopsd.detectors.peer import PeerSettings
 from aiopsd.detectors.step import StepSettings
@@ -20,6 +21,7 @@ DetectorSettings = (
     | NovelSettings
     | BurnSettings
     | DriftSettings
+    | ForecastSettings
     | PeerSettings
     | StepSettings
 )

@@ -25,7 +25,7 @@ SAME_TIME: Final = 0.55  # windows; so near to a time of day is the same
 CHOICE: Final = 6  # statistics; with fewer, the nearer of both references counts
 RARE: Final = 0.001
 LIMIT: Final = {"histogram": 0.1, "classes": 0.05}  # of the index; of a share
-LARGE: Final = 2.5  # times the limit: 0.25 and 0.125
+LARGE: Final = 2.5  # limits: 0.25 and 0.125, or more
 RUNNING: Final = 2  # windows
 MOST_CELLS: Final = 256
 
@@ -174,9 +174,8 @@ class Shape:
 
     @property
     def large(self) -> bool:
-        """Far beyond both the limit and what is usual here; what is usual must be known."""
-        known = len(self.usual) >= STATISTICS // 2
-        return known and self.value >= max(LARGE * LIMIT[self._plan.form], self.limit)
+        """Far beyond the limit, and how much windows usually differ is known."""
+        return len(self.usual) >= STATISTICS // 2 and self.value >= LARGE * self.limit
 
     # --- keeping ------------------------------------------------------------------------
 

@@ -14,6 +14,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "threshold": {"above": 150.0},
     "absent": {},
     "novel": {},
+    "forecast": {"limit": 1000.0},
     "drift": {"category": "service"},
     "burn": {"objective": 0.999, "label": "service"},
     "peer": {},

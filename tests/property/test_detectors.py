@@ -18,6 +18,7 @@ SETTINGS: dict[str, Any] = {
     "threshold": {"above": 100.0},
     "absent": {},
     "novel": {"learn_samples": 3, "hold": 2},
+    "forecast": {"limit": 100.0},
     "drift": {"category": "service", "at_least": 20.0, "window": Duration(60)},
     "burn": {"objective": 0.9, "label": "service", "bad": "s[12]", "at_least": 0.0},
     "peer": {"group_by": (), "min_peers": 3},
