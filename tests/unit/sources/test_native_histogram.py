@@ -6,13 +6,18 @@ import math
 from bisect import bisect_left
 from itertools import groupby
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from aiopsd.series import SeriesTable
 from aiopsd.sources import native_histogram
 from aiopsd.sources.native_histogram import MAX_BOUNDS, Bounds, read_histogram
 from aiopsd.sources.protobuf import Malformed
+from aiopsd.sources.remote_write_ticks import Ticks
+from aiopsd.sources.remote_write_v1 import Version1
+from aiopsd.transforms import Transforms, compile_selection
 from tests.loopback import prompb
 
 T = 1_795_422_703_081
@@ -159,3 +164,24 @@ def test_a_stale_histogram_is_missing_everywhere() -> None:
 def test_what_cannot_be_is_malformed(one: prompb.Histogram, said: str) -> None:
     with pytest.raises(Malformed, match=said):
         points(Bounds(), one)
+
+
+@pytest.mark.parametrize("schema", [0, 3, 8])
+def test_transforms_find_quantiles_in_them(schema: int) -> None:
+    """Latencies of a minute, native on the wire; new buckets appear on the way."""
+    table, random = SeriesTable(), np.random.default_rng(4)
+    reader, ticks = Version1(table), Ticks(100)
+    transforms = Transforms({"slow": compile_selection("latency", as_="p90")}, table)
+    values: list[float] = []
+    found: list[float] = []
+    for tick in range(12):
+        values += random.lognormal(-2, 1, 300).tolist()
+        one = observed(values, schema)
+        one.time_ms = T + 5000 * tick
+        body = prompb.version1([prompb.Series([("__name__", "latency")], (), [one])])
+        for raw in ticks.batches([reader.read(body)], 2**60):
+            batches = transforms.feed(table.record(raw))
+            found += [value for batch in batches for value in batch.values.tolist()]
+    true = float(np.quantile(values[300:], 0.9))
+    assert found[-1] == pytest.approx(true, rel=0.2 if schema > 1 else 0.4)
+    assert len(found) >= 10
