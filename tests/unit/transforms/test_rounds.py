@@ -252,3 +252,17 @@ def test_a_sender_that_lags_says_nothing_at_a_wrong_time() -> None:
     assert {time_s for _, time_s, _ in ahead} <= {15.0 * n for n in range(5, 10)}
     behind = [found for n in range(6, 10) for found in fleet.feed(15.0 * n + 1, "b", 10.0)]
     assert all(time_s in {15.0 * n + 1 for n in range(6, 10)} | {135.0} for _, time_s, _ in behind)
+
+
+def test_a_fast_one_that_lags_is_not_judged_ahead_of_its_next_sample() -> None:
+    """It comes while others of the round are awaited; its next sample is older than the round."""
+    fleet = Fleet(r="memory")
+    fleet.transforms = Transforms({"r": compile_selection("memory")}, fleet.table)
+    fast = [fleet.feed(1000.0 + n, "fast") for n in range(40)]
+    assert [found[0][1] for found in fast] == [1000.0 + n for n in range(40)]
+    for n in range(4):
+        fleet.feed(1000.0 + 10 * n, "slow")
+        fleet.feed(1000.5 + 10 * n, "other")
+    said = fleet.feed(1040.0, "slow") + fleet.feed(1038.5, "fast") + fleet.feed(1040.5, "other")
+    said += fleet.feed(1039.5, "fast")
+    assert {1038.5, 1039.5} <= {time_s for _, time_s, _ in said}

@@ -480,3 +480,13 @@ def test_without_groups_by_all_other_labels() -> None:
     assert found.values.tolist() == [3.0, 7.0]
     with pytest.raises(ValueError, match="exclude each other"):
         compile_selection("memory", by=("a",), without=("b",))
+
+
+def test_two_rounds_of_one_moment_are_one() -> None:
+    whole, parted = (Stream("requests", "delta", "service", window_secs=16.0) for _ in "ab")
+    for second in range(60):
+        both = {f"requests service={name}": float(second**2) for name in ("a", "b")}
+        wanted, found = whole.feed(float(second), both), {}
+        for name, value in both.items():
+            found |= parted.feed(float(second), {name: value})
+    assert found == wanted
