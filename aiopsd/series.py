@@ -241,13 +241,11 @@ class SeriesTable:
     def save(self) -> dict[str, bytes]:
         """Many parts: of a part in which no series came or went, all bytes stay the same."""
         with self._lock:
-            keys, n = self._keys.copy(), len(self._keys)
+            n = len(self._keys)
+            keys = [self._keys[at : at + _AT_ONCE] for at in range(0, n, _AT_ONCE)]
             columns = [one[:n].tobytes() for one in (self._time, self._value, self._owner)]
             owners = list(self._owners)
-        parts = {
-            f"keys/{at // _AT_ONCE}": joined(keys[at : at + _AT_ONCE])
-            for at in range(0, n, _AT_ONCE)
-        }
+        parts = {f"keys/{number}": joined(some) for number, some in enumerate(keys)}
         return parts | {"columns": msgspec.msgpack.encode((_VERSION, n, owners, columns))}
 
     def load(self, parts: Mapping[str, bytes]) -> None:

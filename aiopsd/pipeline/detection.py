@@ -134,9 +134,9 @@ class Detection:
     def save(self) -> dict[str, bytes]:
         with self._lock:
             parts = {f"version/{name}": one.save() for name, one in self.versions.items()}
-            parts |= _within("table", self.table.save())
-            for name, watch in self.watches.items():
+            for name, watch in self.watches.items():  # first: these need most room on the way
                 parts |= _within(f"watch/{name}", watch.save())
+            parts |= _within("table", self.table.save())
             return parts | {
                 "miner": self.miner.save(),
                 "transforms": self.transforms.save(),
