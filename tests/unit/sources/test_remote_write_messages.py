@@ -146,6 +146,20 @@ SERIES = st.builds(
 )
 
 
+HISTOGRAMS = st.builds(
+    Histogram,
+    time_ms=TIMES,
+    count=st.integers(0, 9),
+    sum=VALUES,
+    schema=st.integers(-4, 8),
+    positive=st.lists(st.integers(0, 9), max_size=4).map(lambda c: ([(1, len(c))], c)),
+    floats=st.booleans(),
+)
+WITH_HISTOGRAMS = SERIES | st.builds(
+    Series, labels=LABELS, histograms=st.lists(HISTOGRAMS, max_size=2)
+)
+
+
 def expected_of(series: Sequence[Series]) -> list[Point]:
     # A zero of either sign is not sent.
     return [
@@ -174,7 +188,7 @@ def test_round_trip(
 def test_a_broken_request_is_malformed_and_nothing_else(
     reader: type[Reader], encode: Callable[[Any], bytes], data: st.DataObject
 ) -> None:
-    series = data.draw(st.lists(SERIES, min_size=1, max_size=4))
+    series = data.draw(st.lists(WITH_HISTOGRAMS, min_size=1, max_size=4))
     body = bytearray(encode(series))
     for _ in range(data.draw(st.integers(0, 4))):
         body[data.draw(st.integers(0, len(body) - 1))] = data.draw(st.integers(0, 255))
@@ -241,6 +255,39 @@ def test_types_of_metrics() -> None:
     written, _ = read(Version1, recorded("metadata")[0])
     assert written.types["node_os_version"] == "gauge"
     assert len(written.types) > 300
+
+
+@BOTH
+def test_native_histograms(reader: type[Reader], encode: Callable[[Any], bytes]) -> None:
+    """Of several times, beside plain series, gone at the end."""
+    histograms = [
+        Histogram(T, 3, 4.5, positive=([(0, 2)], [1, 2])),
+        Histogram(T + 1000, 4, 6.5, positive=([(0, 2)], [1.0, 3.0]), floats=True),
+        Histogram(T + 2000, 0, STALE),
+    ]
+    both = [Series(named(), [(1.0, T)]), Series([("__name__", "h"), ("job", "a")], (), histograms)]
+    table = SeriesTable()
+    one = reader(table)
+    for _ in range(2):
+        written = one.read(encode(both))
+        counts = written.counts
+        assert (counts.samples, counts.histograms, counts.stale) == (1, 3, 1)
+        found: dict[str, list[float]] = {}
+        for labels, _time_ms, value in points(written, table):
+            words = dict(labels)
+            name = words["__name__"] + words.get("le", "")
+            assert words.get("job") == ("a" if name != "up" else None)
+            found.setdefault(name, []).append(float(value))
+        assert found.pop("up") == [1.0]
+        assert {name: values[:2] for name, values in found.items()} == {
+            "h_bucket0.840896415254": [0.0, 0.0],
+            "h_bucket1": [1.0, 1.0],
+            "h_bucket1.189207115": [3.0, 4.0],
+            "h_bucket+Inf": [3.0, 4.0],
+            "h_count": [3.0, 4.0],
+            "h_sum": [4.5, 6.5],
+        }
+        assert all(math.isnan(values[2]) for values in found.values())
 
 
 # --- what is odd --------------------------------------------------------------------------
