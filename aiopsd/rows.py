@@ -101,9 +101,9 @@ class Rows:
 
         A column that was not saved starts with its fill; one that is not known here is dropped.
         """
-        series_bytes, blocks = decode(saved, tuple[bytes, dict[str, bytes]])
+        series_bytes, blocks = decode(saved, tuple[memoryview, dict[str, memoryview]])
         series = np.frombuffer(series_bytes, np.int32)
-        if len(np.unique(series)) < len(series) or int(series.min(initial=0)) < 0:
+        if not _are_series(series):
             raise ValueError("the saved rows contradict themselves")
         data = {n: _column(c, blocks.get(n), len(series)) for n, c in self._columns.items()}
         self._begin(max(16, len(series)))
@@ -128,7 +128,13 @@ class Rows:
             self._data[name] = more if old is None else np.concatenate((old, more))
 
 
-def _column(column: Column, block: bytes | None, rows: int) -> NDArray[Any]:
+def _are_series(series: Indexes) -> bool:
+    """Each once, and none of them negative."""
+    ordered = np.sort(series)
+    return int(ordered[:1].min(initial=0)) >= 0 and not (ordered[1:] == ordered[:-1]).any()
+
+
+def _column(column: Column, block: memoryview | None, rows: int) -> NDArray[Any]:
     shape = (rows, column.width) if column.width else (rows,)
     if block is None:
         return np.full(shape, column.fill, column.dtype)
@@ -265,9 +271,9 @@ class Sheet:
 
     def load(self, saved: bytes) -> None:
         """Takes the place of what is here. Raises ValueError, and leaves it, on garbage."""
-        series_bytes, blocks = decode(saved, tuple[bytes, dict[str, bytes]])
+        series_bytes, blocks = decode(saved, tuple[memoryview, dict[str, memoryview]])
         series = np.frombuffer(series_bytes, np.int32)
-        alike = len(np.unique(series)) == len(series) and int(series.min(initial=0)) >= 0
+        alike = _are_series(series)
         if not alike or blocks.keys() != self._cells.keys():
             raise ValueError("the saved series contradict themselves")
         data = {
@@ -307,14 +313,14 @@ def pack(kind: str, version: int, *state: Any) -> bytes:
 
 def unpack(kind: str, version: int, saved: bytes, shape: Any) -> Any:
     """What ``pack`` was given, as this tuple type. Raises ValueError on anything else."""
-    found = decode(saved, tuple[str, int, bytes])
+    found = decode(saved, tuple[str, int, memoryview])  # read in place
     if found[:2] != (kind, version):
         text = f"saved state is {found[0]!r} version {found[1]}, not {kind!r} version {version}"
         raise ValueError(text)
     return decode(found[2], shape)
 
 
-def decode(saved: bytes, shape: Any) -> Any:
+def decode(saved: bytes | memoryview, shape: Any) -> Any:
     """MessagePack as this type. Raises ValueError on garbage."""
     try:
         return msgspec.msgpack.decode(saved, type=shape)
