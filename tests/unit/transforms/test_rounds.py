@@ -258,11 +258,13 @@ def test_a_fast_one_that_lags_is_not_judged_ahead_of_its_next_sample() -> None:
     """It comes while others of the round are awaited; its next sample is older than the round."""
     fleet = Fleet(r="memory")
     fleet.transforms = Transforms({"r": compile_selection("memory")}, fleet.table)
-    fast = [fleet.feed(1000.0 + n, "fast") for n in range(40)]
-    assert [found[0][1] for found in fast] == [1000.0 + n for n in range(40)]
-    for n in range(4):
-        fleet.feed(1000.0 + 10 * n, "slow")
-        fleet.feed(1000.5 + 10 * n, "other")
-    said = fleet.feed(1040.0, "slow") + fleet.feed(1038.5, "fast") + fleet.feed(1040.5, "other")
-    said += fleet.feed(1039.5, "fast")
-    assert {1038.5, 1039.5} <= {time_s for _, time_s, _ in said}
+    times = [(1000.0 + n, "fast") for n in range(38)]
+    times += [(1000.2 + 10 * n, "slow") for n in range(4)]
+    times += [(1000.5 + 10 * n, "other") for n in range(4)]
+    for time_s, target in sorted(times):
+        fleet.feed(time_s, target)
+    said = fleet.feed(1040.2, "slow") + fleet.feed(1038.0, "fast") + fleet.feed(1040.5, "other")
+    said += fleet.feed(1039.0, "fast")
+    assert [(time_s, len(values)) for _, time_s, values in said if values] == [
+        (1038.0, 1), (1040.5, 2), (1039.0, 1),
+    ]  # fmt: skip
