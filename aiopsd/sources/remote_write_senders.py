@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from aiopsd.contracts import Health
 
+FORGET_SECS = 86400.0  # it was replaced: agents come and go with their hosts
 MOST = 200  # senders that are told apart; of a larger crowd, those heard last
 
 
@@ -37,9 +38,11 @@ class Senders:
 
     def look(self, now_s: float) -> None:
         """Says who has not been heard for too long."""
-        for address, heard_s in self._heard_s.items():
+        for address, heard_s in list(self._heard_s.items()):
             secs = now_s - heard_s
             if secs >= self._silent_secs:
                 self._health.gone(f"{self._name}/{address}", f"wrote nothing for {secs:.0f} s")
+            if secs >= max(FORGET_SECS, self._silent_secs):
+                del self._heard_s[address]
         if not self._heard_s and now_s - self._since_s >= self._silent_secs:
             self._health.gone(self._name, "nobody has written yet")
