@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, MutableMapping, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from aiopsd.contracts import Keys
 from aiopsd.model import Floats, Indexes, Labels
@@ -89,21 +90,18 @@ class Parser:
         """Adds what the lines say. A bad line is counted, the first one named; the rest stands."""
         pairs = [line.rpartition(b" ") for line in (() if found.ended else lines)]
         indexes = self._keys.find([text for text, _, _ in pairs])
-        plain = np.flatnonzero(indexes != UNKNOWN)
-        try:
-            values = [float(pairs[n][2]) for n in plain.tolist()]
-        except ValueError:  # a known series with a bad value, or none at all
-            plain = np.array([n for n in plain.tolist() if _is_number(pairs[n][2])], np.intp)
-            values = [float(pairs[n][2]) for n in plain.tolist()]
+        plain, values = _plain(pairs, indexes)
         odd = np.ones(len(pairs), bool)
         odd[plain] = False
         others, end = self._unfamiliar(np.flatnonzero(odd).tolist(), lines, found)
-        at = np.array([*plain.tolist(), *(n for n, _, _ in others)], np.intp)
+        at = np.concatenate((plain, np.array([n for n, _, _ in others], np.intp)))
         series = np.concatenate((indexes[plain], self._indexes(others, lines, found)))
-        numbers = np.array([*values, *(value for _, _, value in others)], np.float64)
-        order = np.argsort(at, kind="stable")
-        order = order[(series[order] >= 0) & (at[order] < end)]
-        found.add(series[order].astype(np.int32), numbers[order])
+        numbers = np.concatenate((values, np.array([value for _, _, value in others])))
+        if others or end < len(lines):
+            order = np.argsort(at, kind="stable")
+            order = order[at[order] < end]
+            series, numbers = series[order], numbers[order]
+        found.add(series[series >= 0].astype(np.int32), numbers[series >= 0])
         found.lines += len(lines)
 
     def _unfamiliar(
@@ -155,6 +153,20 @@ class Parser:
         if len(self._heard) > MAX_TYPES:
             self._heard.clear()
         self._heard.add(line)
+
+
+def _plain(
+    pairs: Sequence[tuple[bytes, bytes, bytes]], indexes: Indexes
+) -> tuple[NDArray[np.intp], Floats]:
+    """The lines of known series, and their values."""
+    known = np.flatnonzero(indexes != UNKNOWN)
+    try:
+        if len(known) == len(pairs):
+            return known, np.array([float(value) for _, _, value in pairs], np.float64)
+        return known, np.array([float(pairs[n][2]) for n in known.tolist()], np.float64)
+    except ValueError:  # a known series with a bad value, or none at all
+        good = [n for n in known.tolist() if _is_number(pairs[n][2])]
+        return np.array(good, np.intp), np.array([float(pairs[n][2]) for n in good], np.float64)
 
 
 def _is_number(text: bytes) -> bool:
