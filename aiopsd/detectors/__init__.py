@@ -12,6 +12,7 @@ from aiopsd.detectors.limit_forecast import ForecastSettings
 from aiopsd.detectors.novel import NovelSettings
 from aiopsd.detectors.peer import PeerSettings
 from aiopsd.detectors.step import StepSettings
+from aiopsd.detectors.halfspace import HalfspaceSettings
 from aiopsd.detectors.threshold import ThresholdSettings
 
 DetectorSettings = (
@@ -23,6 +24,7 @@ DetectorSettings = (
     | DriftSettings
     | ForecastSettings
     | PeerSettings
+    | HalfspaceSettings
     | StepSettings
 )
 

@@ -34,7 +34,11 @@ COLUMNS: Final = {
 def begin(rows: Rows, at: At, miss: Floats) -> None:
     """Forgets what was learned. The guess: 98 % and the mean excess of a Gaussian, whose mean
     deviation is ``miss``."""
-    u, excess = 2.9 * miss, 0.46 * miss
+    reset(rows, at, 2.9 * miss, 0.46 * miss)
+
+
+def reset(rows: Rows, at: At, u: Floats, excess: Floats) -> None:
+    """Forgets what was learned; these are the new guesses."""
     rows["u"][at], rows["prior"][at] = u, excess
     rows["ex"][at] = rows["hits"][at] = 0.0
 
@@ -66,20 +70,26 @@ def deviation(surprise: Floats, u: Floats, excess: Floats) -> Floats:
     return np.asarray(np.where(surprise > START, above, body))
 
 
-def learn(rows: Rows, at: At, deviation: Floats, least: Floats, age: Floats) -> None:
-    """Takes in one deviation a row. ``least``: what counts; ``age``: samples judged so far."""
+def learn(
+    rows: Rows, at: At, deviation: Floats, least: Floats, age: Floats, weight: Floats | float = 1.0
+) -> None:
+    """Takes in one deviation a row as far as its weight. ``least``: what counts; ``age``: samples
+    judged so far."""
+    weight = np.broadcast_to(weight, len(at))
     u, excess = rows["u"][at], mean_excess(rows, at)
-    gain = np.maximum(1 / np.sqrt(np.maximum(age, 1.0)), SLOWEST)
+    gain = weight * np.maximum(1 / np.sqrt(np.maximum(age, 1.0)), SLOWEST)
     step = gain * np.clip(excess, 0.02 * u, 0.5 * np.maximum(u, excess))
     over = deviation > u
     rows["u"][at] = u + step * np.where(over, QUANTILE, QUANTILE - 1)
     if over.any():
-        _exceed(rows, at[over], (deviation - u)[over], excess[over], least[over])
+        e = (deviation - u)[over]
+        _exceed(rows, at[over], e, excess[over], least[over], weight[over])
 
 
-def _exceed(rows: Rows, at: At, e: Floats, excess: Floats, least: Floats) -> None:
+def _exceed(rows: Rows, at: At, e: Floats, excess: Floats, least: Floats, weight: Floats) -> None:
     """Peaks teach, but one of them at most ten times what is known: the next ones teach more."""
     ex, hits = rows["ex"][at], rows["hits"][at]
     limit = np.maximum(10 * excess, least)
-    rows["ex"][at] = ex + np.maximum(1 / (hits + 1), 0.005) * (np.minimum(e, limit) - ex)
-    rows["hits"][at] = hits + 1
+    rate = weight * np.maximum(1 / (hits + 1), 0.005)
+    rows["ex"][at] = ex + rate * (np.minimum(e, limit) - ex)
+    rows["hits"][at] = hits + weight

@@ -40,13 +40,17 @@ class Round:
     def sizes(self) -> At:
         return np.diff(np.append(self.begin, len(self.at)))
 
-    def part(self, chosen: NDArray[np.bool_]) -> Round:
+    def part(self, groups: NDArray[np.bool_]) -> Round:
         """Only these groups."""
-        kept = chosen[self.place]
-        sizes = self.sizes[chosen]
-        place = np.repeat(np.arange(len(sizes)), sizes)
-        begin = np.cumsum(sizes) - sizes
-        return Round(self.at[kept], self.x[kept], place, self.groups[chosen], begin)
+        return self.only(groups[self.place])
+
+    def only(self, members: NDArray[np.bool_]) -> Round:
+        """Only these members; a group without any is none."""
+        place = self.place[members]
+        new = np.diff(place, prepend=-1) != 0
+        begin = np.flatnonzero(new)
+        groups = self.groups[place[begin]]
+        return Round(self.at[members], self.x[members], np.cumsum(new) - 1, groups, begin)
 
     def medians(self, values: Floats) -> Floats:
         """Of each group's values; NaN is nobody, and NaN where there is nobody."""

@@ -18,6 +18,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "drift": {"category": "service"},
     "burn": {"objective": 0.999, "label": "service"},
     "peer": {},
+    "halfspace": {},
     "step": {},
 }
 """Settings without which a member cannot be built; every member of the union has an entry."""

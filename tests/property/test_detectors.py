@@ -22,6 +22,7 @@ SETTINGS: dict[str, Any] = {
     "drift": {"category": "service", "at_least": 20.0, "window": Duration(60)},
     "burn": {"objective": 0.9, "label": "service", "bad": "s[12]", "at_least": 0.0},
     "peer": {"group_by": (), "min_peers": 3},
+    "halfspace": {"group_by": ()},
     "step": {"hold": 5},
 }
 MEMBERS = [one(**SETTINGS[str(one.__struct_config__.tag)]) for one in get_args(DetectorSettings)]
