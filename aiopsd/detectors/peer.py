@@ -186,7 +186,7 @@ class Peer:
         every = self._rounds.groups["every"][over.groups]
         rounds = EDGE_DAYS * DAY_SECS / np.where(every > 0, every, 60.0)
         edge = np.clip(np.rint(STEPS * np.log10(rounds)) / STEPS, *EDGE)
-        return (edge * self._weight)[over.place]
+        return np.asarray((edge * self._weight)[over.place])
 
     def _certain(
         self, over: Round, out: Flags, n: Floats, beyond: Floats, away: Floats, floor: Floats
