@@ -12,6 +12,7 @@ from aiopsd.rows import At, Column, Rows
 
 NEVER: Final = -(2**60)
 AT_ONCE: Final = 4096  # series fitted in one go: what is in between stays small
+MEMORY: Final = 8  # guesses
 FITTED: Final = "slope", "level", "spread", "r2", "error"
 
 
@@ -29,6 +30,10 @@ class Blocks:
             "sum": Column(),
             "count": Column(),
             "known": Column(0, np.bool_),
+            "guess": Column(np.nan),  # what the line said of one span later
+            "due": Column(-np.inf),  # when that is
+            "wrong": Column(),  # mean error of such guesses
+            "guesses": Column(),
         } | {word: Column() for word in FITTED}
         return {f"{self.name}_{word}": column for word, column in own.items()}
 
@@ -45,7 +50,26 @@ class Blocks:
         head[at] = block
         for some in np.array_split(at, max(-(-len(at) // AT_ONCE), 1)):
             self._fit(rows, some, block)
+        self._learn(rows, at, now)
         return at, left
+
+    def _learn(self, rows: Rows, at: At, now: float) -> None:
+        """How wrong the line was a span ago; and what it says now."""
+        at = at[now >= rows[f"{self.name}_due"][at]]
+        guess, wrong = rows[f"{self.name}_guess"], rows[f"{self.name}_wrong"]
+        missed = np.abs(self.newest(rows, at) - guess[at])
+        old = at[~np.isnan(missed)]
+        rows[f"{self.name}_guesses"][old] += 1
+        gain = 1 / np.minimum(rows[f"{self.name}_guesses"][old], MEMORY)
+        wrong[old] += gain * (missed[~np.isnan(missed)] - wrong[old])
+        slope, level = rows[f"{self.name}_slope"][at], rows[f"{self.name}_level"][at]
+        known = rows[f"{self.name}_known"][at]
+        guess[at] = np.where(known, level + slope * self.secs * BLOCKS, np.nan)
+        rows[f"{self.name}_due"][at] = now + self.secs * BLOCKS
+
+    def doubt(self, rows: Rows, at: At) -> Floats:
+        """Of the slope: by how much such lines were wrong so far, each span."""
+        return np.asarray(rows[f"{self.name}_wrong"][at] / (self.secs * BLOCKS))
 
     def _push(self, rows: Rows, at: At, block: int) -> Floats:
         ring, head = rows[f"{self.name}_ring"], rows[f"{self.name}_head"][at]
@@ -94,3 +118,4 @@ class Blocks:
         rows[f"{self.name}_ring"][at] = np.nan
         rows[f"{self.name}_sum"][at] = rows[f"{self.name}_count"][at] = 0.0
         rows[f"{self.name}_known"][at] = False
+        rows[f"{self.name}_guess"][at], rows[f"{self.name}_due"][at] = np.nan, -np.inf

@@ -23,6 +23,7 @@ from aiopsd.settings import Duration, Settings
 FINE: Final = 8  # the short line is so much shorter
 R2: Final = 0.3
 SLOWED: Final = 1 / 3  # of the slope; a short line less steep says that it is over
+GAUSS: Final = 1.25  # standard deviation of a Gaussian, by its mean deviation
 ON_LINE: Final = 3.0  # spreads below its line: it has slowed down
 SURE: Final = 1.645  # standard errors: nine in ten
 HOLD: Final = 1.5  # times horizon, and less of all else, while it lasts
@@ -94,8 +95,8 @@ class Forecast:
     def _new_rows(self) -> Rows:
         columns = {name: one for line in self._lines for name, one in line.columns().items()}
         return Rows(
-            n=Column(), last=Column(np.nan), muted=Column(NEVER), warned=Column(0, np.bool_),
-            day=Column(NEVER), peaks=Column(-RANGE, np.float32, DAYS),
+            n=Column(), born=Column(np.nan), last=Column(np.nan), muted=Column(NEVER),
+            warned=Column(0, np.bool_), day=Column(NEVER), peaks=Column(-RANGE, np.float32, DAYS),
             climbs=Column(0.0, np.float32, DAYS), climb=Column(),
             eta=Column(np.nan), soonest=Column(np.nan), latest=Column(np.nan), rate=Column(np.nan),
             **columns,
@@ -171,6 +172,9 @@ class Forecast:
         self._keep(at, ok, one, score, full)
         edge = self.settings.start + self._way * np.clip(one.harmless, 0.0, 1.0)
         start = np.full(len(at), self.settings.start)
+        # Who has not lived a day has not shown where it comes back from.
+        rows["born"][at] = np.fmin(rows["born"][at], batch.time_s)
+        grown = batch.time_s - rows["born"][at] >= DAY
         expected = np.where(np.isnan(one.level), share, one.level)
         return Scores(
             rule=batch.rule,
@@ -182,14 +186,15 @@ class Forecast:
             low=np.minimum(start, edge),
             high=np.maximum(start, edge),
             samples=rows["n"][at].astype(np.int32),
-            certain=ok & (full | (one.speaks & (score >= 0.5) & (one.latest < horizon))),
+            certain=ok & (full | (grown & one.speaks & (score >= 0.5) & (one.latest < horizon))),
             history=batch.history,
         )
 
     def _look(self, n: int, at: At, share: Floats, now: float) -> Outlook:
         rows, line, settings = self._rows, self._lines[n], self.settings
         slope, spread, error = (rows[f"{line.name}_{w}"][at] for w in ("slope", "spread", "error"))
-        known = rows[f"{line.name}_known"][at]
+        known, doubt = rows[f"{line.name}_known"][at], line.doubt(rows, at)
+        error = np.hypot(error, GAUSS * doubt)
         level = np.where(
             known, rows[f"{line.name}_level"][at] + slope * line.since(rows, at, now), np.nan
         )
@@ -203,6 +208,7 @@ class Forecast:
         score = np.where(np.isfinite(eta), horizon / (horizon + eta), 0.0)
         here, goes_on = self._now(at, share, slope, now)
         speaks = known & (slope > 0) & (rows[f"{line.name}_r2"][at] > R2 / more) & goes_on
+        speaks &= slope > doubt / more
         speaks &= (here > settings.at_least / more) & (now >= rows["muted"][at])
         speaks &= here >= level - ON_LINE * spread - 0.001
         peak = rows["peaks"][at].max(axis=1)

@@ -115,6 +115,14 @@ def test_after_a_drop_it_is_quiet_for_half_an_hour() -> None:
     assert strange(steep), "steeper than it ever was, though it has been as high"
 
 
+def test_who_wanders_is_never_certain_and_who_is_young_neither() -> None:
+    random, one = np.random.default_rng(8), build()
+    walk = 0.75 + np.cumsum(0.0024 * random.standard_normal(4000))
+    scores = run(one, np.clip(walk, 0.3, 0.97))
+    assert certain(scores) == []
+    assert certain(run(build(), ramp(10))[:-1]) == [], "ten hours old"
+
+
 def test_a_plateau_ends_it() -> None:
     one = build()
     told = strange(run(one, np.append(ramp(20, 0.5, 0.9), np.full(600, 0.9))))
