@@ -57,7 +57,7 @@ class Pipeline:
         self._moved = dict.fromkeys(("detect", "correlate"), _monotonic())
         self._snapshots: Channel[Mapping[str, bytes]] = Channel("snapshots", 1)
         self._checkpoint_s = self.clock()
-        self._checkpoint_pause_secs = self.checkpoint_secs
+        self._checkpoint_begun_s, self._checkpoint_pause_secs = 0.0, self.checkpoint_secs
         self._crowded = False
         self.out_of_time = False  # the clock went back: what was learned must be loaded anew
         for channel in (self.readings, self.findings, self.incidents):
@@ -195,6 +195,7 @@ class Pipeline:
     async def _snapshot(self) -> Mapping[str, bytes]:
         """All that was learned and every position, between two readings."""
         now_s = self._checkpoint_s = self.clock()
+        self._checkpoint_begun_s = _monotonic()
         self._checkpoint_pause_secs = math.inf  # one at a time
         parts = await asyncio.to_thread(self.detection.save)
         if not len(self.readings):  # those hold indexes that must not mean another series by then
@@ -204,13 +205,13 @@ class Pipeline:
     async def _keep(self) -> None:
         """Writes each snapshot beside the readings that come after it."""
         async for parts in self._snapshots:
-            begun_s, now_s = _monotonic(), self._checkpoint_s
+            now_s = self._checkpoint_s
             await self.store.save_checkpoint(parts)
             self.state.forget(now_s - REMEMBER_SECS)
             forgotten = await self.store.prune(now_s - self.keep_secs)
             if forgotten:
                 log.info("pruned events=%d older_than_days=%.0f", forgotten, self.keep_secs / 86400)
-            took_secs = _monotonic() - begun_s
+            took_secs = _monotonic() - self._checkpoint_begun_s
             self._checkpoint_pause_secs = max(self.checkpoint_secs, took_secs / CHECKPOINT_SHARE)
 
     def _forget_series(self, now_s: float) -> None:
