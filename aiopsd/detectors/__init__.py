@@ -8,8 +8,8 @@ from aiopsd.detectors.absent import AbsentSettings
 from aiopsd.detectors.band import BandSettings
 from aiopsd.detectors.burn import BurnSettings
 from aiopsd.detectors.drift import DriftSettings
+from aiopsd.detectors.forecast import ForecastSettings
 from aiopsd.detectors.halfspace import HalfspaceSettings
-from aiopsd.detectors.limit_forecast import ForecastSettings
 from aiopsd.detectors.novel import NovelSettings
 from aiopsd.detectors.peer import PeerSettings
 from aiopsd.detectors.step import StepSettings

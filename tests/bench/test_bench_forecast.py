@@ -10,7 +10,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from aiopsd.detectors.limit_forecast import ForecastSettings
+from aiopsd.detectors.forecast import ForecastSettings
 from aiopsd.model import Batch
 
 START = 20_000 * 86400.0

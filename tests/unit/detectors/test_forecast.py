@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aiopsd.detectors import trend
-from aiopsd.detectors.limit_forecast import Forecast, ForecastSettings
+from aiopsd.detectors.forecast import Forecast, ForecastSettings
 from aiopsd.model import Batch, Scores
 from aiopsd.settings import Duration
 
