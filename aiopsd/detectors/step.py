@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from aiopsd.detectors import page_hinkley, white
 from aiopsd.detectors.adaptive_windows import AdaptiveWindows
-from aiopsd.detectors.white import WARM
+from aiopsd.detectors.white import FEW, WARM
 from aiopsd.model import Batch, Floats, Indexes, Labels, Scores
 from aiopsd.rows import At, Column, Rows, pack, unpack
 from aiopsd.settings import Settings
@@ -182,8 +182,8 @@ class Step:
         rows, wanted = self._rows, self.settings.direction
         after = float(np.median(white.newest(rows, row, count)))
         if (after - rows["level"][row]) * sign < least:
-            after = float(np.median(white.newest(rows, row, white.FEW)))
-            count = white.FEW // 2 + 1
+            after = float(np.median(white.newest(rows, row, FEW)))
+            count = FEW // 2 + 1
             if (after - rows["level"][row]) * sign < LARGE * least:
                 return  # not yet, or never: it may go on
         asked = wanted == "both" or (sign > 0) == (wanted == "up")
@@ -227,7 +227,8 @@ class Step:
     def _judge(self, at: At, floor: Floats) -> tuple[Floats, Flags]:
         """A step is strange until the series is most of the way back, or it is accepted."""
         rows = self._rows
-        self._return(at[(rows["hold"][at] > 0) & np.isfinite(rows["to"][at])])
+        since = self.settings.hold - rows["hold"][at]
+        self._return(at[(rows["hold"][at] > 0) & np.isfinite(rows["to"][at]) & (since >= FEW)])
         level, to, proof = rows["level"][at], rows["to"][at], np.maximum(rows["proof"][at], 0.0)
         there = (rows["hold"][at] > 0) & np.isfinite(to)
         share = proof / (proof + self._bar(at, SUSPICIOUS_DAYS))

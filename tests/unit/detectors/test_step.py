@@ -73,6 +73,14 @@ def test_it_says_from_where_to_where_and_since_when() -> None:
     assert proof.startswith("Page-Hinkley evidence ")
 
 
+@pytest.mark.parametrize("size", [15, 50, 120, 1000])
+def test_hardly_a_step_is_missed(size: float) -> None:
+    values = quiet(600, 40)
+    values[500:] += size
+    found = feed(step(), values)
+    assert sum(bool(spells(found, series)) for series in range(40)) >= 39
+
+
 def test_a_large_step_is_certain() -> None:
     one, values = step(), quiet(1530, 50)
     values[1500:] += 40
@@ -88,7 +96,7 @@ def test_a_burst_is_over_when_it_is_over(method: Any) -> None:
     one, values = step(method=method), quiet(600)
     values[500:508] += 200
     found = spells(feed(one, values))
-    assert all(last <= 512 for _, last in found)
+    assert all(last <= 520 for _, last in found)
 
 
 def test_one_spike_is_no_step() -> None:
@@ -124,12 +132,12 @@ def test_a_constant_series_steps_where_the_floor_says() -> None:
 
 def test_steps_that_keep_coming_are_less_and_less_news() -> None:
     one = step()
-    values = quiet(12_000)
-    for begin in range(500, 12_000, 1000):
+    values = quiet(8_000)
+    for begin in range(500, 8_000, 1000):
         values[begin : begin + 500] += 15
     found = spells(feed(one, values))
     assert found
-    assert len([begin for begin, _ in found if begin > 9000]) <= 1
+    assert len([begin for begin, _ in found if begin > 5000]) <= 1
 
 
 def test_a_slow_queue_is_no_string_of_steps() -> None:
@@ -190,7 +198,7 @@ class _Oracle(PageHinkley):
         super().__init__(min_instances=30, delta=0.25, threshold=float("inf"))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(seed=st.integers(0, 999), jump=st.sampled_from([0.0, 0.5, 3.0]))
 def test_adwin_is_rivers_while_the_window_is_short(seed: int, jump: float) -> None:
     values = np.random.default_rng(seed).standard_normal(LONGEST - 1).astype(np.float32)
@@ -259,7 +267,7 @@ def ticks(story: list[list[float]]) -> list[Batch]:
 
 
 @pytest.mark.parametrize("method", METHODS)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(story=stories, cut=st.integers(1, 3))
 def test_however_samples_are_cut_into_batches_the_numbers_are_the_same(
     method: Any, story: list[list[float]], cut: int
@@ -274,7 +282,7 @@ def test_however_samples_are_cut_into_batches_the_numbers_are_the_same(
 
 
 @pytest.mark.parametrize("method", METHODS)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(story=stories, at=st.integers(0, 119))
 def test_saved_and_loaded_in_between_it_says_the_same(
     method: Any, story: list[list[float]], at: int
@@ -288,7 +296,7 @@ def test_saved_and_loaded_in_between_it_says_the_same(
     assert one.save() == whole.save()
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(story=stories)
 def test_hostile_values_harm_no_neighbour(story: list[list[float]]) -> None:
     alone, beside = step(), step()
