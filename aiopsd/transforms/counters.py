@@ -89,7 +89,8 @@ class Counters:
             self._past.append((now_s, counted.copy(), total.copy()))
 
     def _base(self, at: Where, began: Floats) -> tuple[Floats, Floats]:
-        """When and from what each row is counted: the oldest snapshot, or its own beginning."""
+        """When and from what each row is counted: the oldest snapshot, or its own beginning,
+        where the row was another series' or none before."""
         if not self._past:
             return began, np.zeros(len(began))
         _, counted, total = self._past[0]
@@ -103,11 +104,6 @@ class Counters:
         place = np.minimum(at, len(counted) - 1)
         fits = (at < len(counted)) & (counted[place] >= began)
         return np.where(fits, counted[place], began), np.where(fits, total[place], 0.0)
-
-    def forget(self, at: At) -> None:
-        """These rows mean other series, or none."""
-        for _, counted, _ in self._past:
-            counted[at[at < len(counted)]] = -np.inf
 
     def rewind(self, now_s: float) -> None:
         """None of it is newer than now."""

@@ -99,7 +99,7 @@ class Members:
         """Drops these series; returns the group of each that was a member."""
         at = self.rows.find(series)
         groups = self.rows["group"][np.unique(at[at >= 0])]
-        self._counters.forget(self.rows.forget(series))
+        self.rows.forget(series)
         self._stale = True
         return [int(group) for group in groups]
 

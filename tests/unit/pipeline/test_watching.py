@@ -18,7 +18,7 @@ from aiopsd.series import SPARED, SeriesTable
 from aiopsd.transforms import BUILT_IN, Selection, Transforms, Unruled, compile_selection
 
 EVERY_SECS = 15.0
-BUCKETS = {"0.1": 0.9, "1": 0.99, "10": 1.0, "+Inf": 1.0}
+BUCKETS = {"+Inf": 1.0, "0.1": 0.9, "1": 0.99, "10": 1.0}
 
 
 @dataclass
@@ -180,12 +180,12 @@ def test_an_open_anomaly_that_only_the_journal_knows_is_ended() -> None:
     """The checkpoint is older than it: it is found by the raw series that it names."""
     world = World()
     world.run(200)
-    saved, world.calm = world.one.save(), 3.0
+    saved, world.calm, world.slow = world.one.save(), 3.0, 0.5
     opened = {a.id: a for a in world.run(10)}
     assert opened
     world.one = world.fresh()
     world.one.load(saved)
-    world.calm = 1.0
+    world.calm, world.slow = 1.0, 0.0
     assert world.one.adopt(opened.values()) == []
     ended = [a for a in world.run(40) if a.closed]
     assert {a.id for a in ended} == set(opened)
@@ -203,6 +203,11 @@ def test_a_rule_that_is_new_takes_its_series_over() -> None:
     after.run(200)
     after.calm = 3.0
     assert {a.rule for a in after.run(12)} == {"mine"}
+    unruled = after.one.transforms._unruled
+    assert unruled is not None
+    for _ in range(SPARED + 2):
+        after.one.expire(2e9)
+    assert unruled._histograms.state() == [None], "each bucket was a member once"
 
 
 def test_forgotten_series_leave_nothing_behind() -> None:

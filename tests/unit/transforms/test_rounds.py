@@ -254,10 +254,11 @@ def test_a_sender_that_lags_says_nothing_at_a_wrong_time() -> None:
     assert all(time_s in {15.0 * n + 1 for n in range(6, 10)} | {135.0} for _, time_s, _ in behind)
 
 
-def test_a_fast_one_that_lags_is_not_judged_ahead_of_its_next_sample() -> None:
+@pytest.mark.parametrize("by", [(), ("instance",)])
+def test_a_fast_one_that_lags_is_not_judged_ahead_of_its_next_sample(by: tuple[str, ...]) -> None:
     """It comes while others of the round are awaited; its next sample is older than the round."""
     fleet = Fleet(r="memory")
-    fleet.transforms = Transforms({"r": compile_selection("memory")}, fleet.table)
+    fleet.transforms = Transforms({"r": compile_selection("memory", by=by)}, fleet.table)
     times = [(1000.0 + n, "fast") for n in range(38)]
     times += [(1000.2 + 10 * n, "slow") for n in range(4)]
     times += [(1000.5 + 10 * n, "other") for n in range(4)]
@@ -268,3 +269,51 @@ def test_a_fast_one_that_lags_is_not_judged_ahead_of_its_next_sample() -> None:
     assert [(time_s, len(values)) for _, time_s, values in said if values] == [
         (1038.0, 1), (1040.5, 2), (1039.0, 1),
     ]  # fmt: skip
+
+
+def test_a_window_shorter_than_a_round_still_counts_the_whole_round() -> None:
+    fleet = Fleet(r="memory")
+    short = compile_selection("memory", by=("service",), window_secs=3.0)
+    fleet.transforms = Transforms({"r": short}, fleet.table)
+    found = [one_interval(fleet, 15.0 * n) for n in range(4)]
+    assert found[-1] == [("r", 54.0, [10.0])]
+
+
+def test_a_group_that_is_wholly_late_is_judged_at_its_own_time() -> None:
+    table, found = SeriesTable(), []
+    transforms = Transforms({"r": compile_selection("memory", by=("service",))}, table)
+    series = {
+        name: np.array([table.intern("", {"__name__": "memory", "service": name})], np.int32)
+        for name in ("near", "far")
+    }
+
+    def feed(time_s: float, name: str) -> None:
+        for out in transforms.feed(Batch("", time_s, series[name], np.array([time_s]))):
+            kept = table.record(out)
+            names = [table.labels(i)["service"] for i in kept.series.tolist()]
+            found.extend(zip(names, [kept.time_s] * len(names), kept.values.tolist(), strict=True))
+
+    for n in range(5):
+        feed(15.0 * n, "near")
+        feed(15.0 * n, "far")
+    for name in ("near", "far"):
+        for n in range(5, 10):
+            feed(15.0 * n, name)
+    for name in ("near", "far"):
+        mine = [(time_s, value) for who, time_s, value in found if who == name]
+        assert mine == [(15.0 * n, 15.0 * n) for n in range(len(mine))]
+        assert len(mine) >= 9
+
+
+def test_circles_that_have_members_already_become_one() -> None:
+    fleet = Fleet(a='{__name__=~"memory|both"}', c='{__name__=~"disk|both"}')
+    apart, joined = [], []
+    for n in range(10):
+        found = fleet.feed(15.0 * n, "x", 1.0) + fleet.feed(15.0 * n + 0.1, "x", 2.0, "disk")
+        if n >= 5:
+            found += fleet.feed(15.0 * n + 0.2, "x", 4.0, "both")
+        (joined if n >= 7 else apart).append(found)
+    assert apart[4] == [("a", 60.0, [1.0]), ("c", 60.1, [2.0])]
+    assert joined == [
+        [("a", 15.0 * n + 0.2, [5.0]), ("c", 15.0 * n + 0.2, [6.0])] for n in range(7, 10)
+    ]
