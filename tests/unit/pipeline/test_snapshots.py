@@ -106,6 +106,28 @@ async def test_a_checkpoint_that_cannot_be_kept_ends_the_daemon(tmp_path: Path) 
     assert failures.group_contains(JournalFailed, match="no space")
 
 
+async def test_a_damaged_checkpoint_is_said_and_learning_begins_anew(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "aiopsd.yaml").write_text(CONFIG)
+    config = load(tmp_path / "aiopsd.yaml")
+    store = SqliteStore(tmp_path / "journal.db", lambda: 1.0)
+    house = House(config, lambda: 1.0, store)
+    house.table.intern("", {"n": "1"})
+    house.detection.positions["src"] = {"read": 7}
+    await store.save_checkpoint(house.detection.save())
+    half = House(config, lambda: 1.0, store)
+    await half.restore()
+    assert (len(half.table), half.detection.positions) == (1, {"src": {"read": 7}})
+    flip = "update pieces set body = cast(x'00' || substr(body, 2) as blob) where length(body) > 0"
+    await store._call(lambda db: db.execute(flip))
+    anew = House(config, lambda: 1.0, store)
+    await anew.restore()
+    assert (len(anew.table), anew.detection.positions) == (0, {})
+    assert "checkpoint not usable, learning anew: its part " in caplog.text
+    await store.close()
+
+
 @pytest.mark.looptime
 async def test_who_fills_the_table_is_said_once(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
