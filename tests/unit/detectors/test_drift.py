@@ -121,6 +121,15 @@ def test_too_few_events_say_nothing() -> None:
     assert np.isnan(histograms().observe(batch(0, counts(random, 1000))).observed).all()
 
 
+def test_what_may_be_chance_is_not_told() -> None:
+    random, one = np.random.default_rng(16), histograms(at_least=20.0)
+    found = [one.observe(batch(hour, counts(random, 30))) for hour in range(300)]
+    observed = np.array([scores.observed[0] for scores in found[24:]])
+    far = observed > [scores.high[0] for scores in found[24:]]
+    assert (far[1:] & far[:-1]).any(), "far twice running, as it happens with thirty events"
+    assert max(verdict(scores)[0] for scores in found) < 0.5
+
+
 def test_ticks_within_a_window_say_what_the_window_said() -> None:
     random = np.random.default_rng(6)
     often = histograms()
