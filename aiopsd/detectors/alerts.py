@@ -24,8 +24,8 @@ TREND_SECS: Final = 300.0  # of that: more samples a day have higher maxima, by 
 LEAST: Final = 0.4
 REARM_STEPS: Final = 10.0  # samples, for series slower than half-hourly
 AGAIN: Final = 3.0  # twice the peak doubled four alerts in ten within some samples
-FLAG: Final = 1.5  # decades of common surprise, over the bar, that are suspicious
-WARN: Final = 1.05  # and from which on a severity is told
+FLAG: Final = 1.4  # decades of common surprise, over the bar, that are suspicious
+WARN: Final = 0.9  # and from which on a severity is told
 FATIGUE, FORGET_SECS = 0.2, 14 * DAY_SECS  # 10 to 40 % and 7 to 30 days lie on one curve
 
 PEAKS: Final = {
@@ -90,8 +90,8 @@ def warn(weight: float = 1.0) -> Machine:
 def own_bar(lane: Lane, times: Floats, high: Singles) -> Singles:
     """The series' divisor at each tick ``[T, n]``, by the half days that were over before it."""
     bar = np.empty_like(high)
-    halves = np.floor((times[:, None] - np.nan_to_num(lane["born"])) / HALF_SECS)
-    halves = np.clip(halves, -(2**31), 2**31 - 1).astype(np.int32)
+    halves = (times[:, None] - lane["born"]) // HALF_SECS
+    halves = np.where(np.abs(halves) < 2**31, halves, 0).astype(np.int32)  # also the unborn
     if (halves == lane["half"]).all():
         np.maximum(lane["peak"], high.max(axis=0), out=lane["peak"])
         bar[...] = lane["bar"]

@@ -161,7 +161,8 @@ class Band:
     ) -> None:
         """Some ticks of one lane, within an epoch."""
         ticks = clock.meet(lane, times, values)
-        bases = {p.name: p.follow(lane, ticks, lane["miss"]) for p in self._profiles}
+        scale = lane["pace_dev"] if self._full else lane["miss"]
+        bases = {p.name: p.follow(lane, ticks, scale) for p in self._profiles}
         guess = self._forecaster.observe(lane, ticks, bases)
         self._show(lane, ticks, values, guess, found, where)
         if self._full:
@@ -224,11 +225,13 @@ class Band:
         found: Judged,
         where: tuple[slice, slice | At],
     ) -> None:
-        new = novelty.observe(lane, ticks, self._base(lane, ticks, bases))
+        unknown = np.full(ticks.y.shape, np.nan, np.float32)
+        base = bases.get(DAY.name, unknown)
+        new = novelty.observe(lane, ticks, base)
         still = stuck.observe(lane, ticks)
-        plain = np.maximum(new.plain, still) * ticks.ok
+        plain: Singles = np.maximum(new.plain, still) * ticks.ok
         capped: Singles = np.maximum(new.capped, still) * ticks.ok
-        found.plain[where] = plain
+        found.plain[where] = new.plain * ticks.ok  # idle columns would drown the others
         bar = alerts.own_bar(lane, ticks.times, capped)
         counts = self._counts(guess) & ticks.ok
         grown = ticks.times[:, None] - (lane["born"] + lane["head_secs"]) >= DAY_SECS
@@ -237,7 +240,7 @@ class Band:
         high = np.where(grown, capped / bar, 0)
         forced = guess.out if self.settings.floor else sure & ~grown
         high = np.where(forced, np.maximum(high, np.float32(self._flag.limit)), high)
-        found.capped[where] = np.where(grown, capped, 0)
+        found.capped[where] = np.where(grown & counts, new.capped, 0)
         told, over = self._flag.observe(lane, ticks.times, high)
         alert, _ = self._warn.observe(lane, ticks.times, high)
         over |= forced
@@ -253,15 +256,6 @@ class Band:
         """
         lived = ticks.times[:, None] - lane["born"] >= KNOWN_SECS
         return np.asarray((high >= SURE) & (lived | (lane["seasonal"] == expect.NONE)))
-
-    def _base(self, lane: Lane, ticks: Ticks, bases: dict[str, Singles]) -> Singles:
-        if not bases:
-            return np.full(ticks.y.shape, np.nan, np.float32)
-        base = bases[DAY.name]
-        if WEEK.name in bases:
-            weekly = (lane["seasonal"] == expect.BY_WEEK) & np.isfinite(bases[WEEK.name])
-            base = np.where(weekly, bases[WEEK.name], base)
-        return base
 
     def _counts(self, guess: Forecast) -> Flags:
         """Where people said what counts, only that can be an anomaly."""

@@ -67,20 +67,24 @@ class Codebook:
         book = lane.whole(f"{self.name}_book")[..., lane.where]
         shape = (self.size, *windows.shape[1:])
         part, sum_ = _space(shape)
+        apart = part.view(np.uint16)
         for j in range(WIDTH):
             np.subtract(book[:, j, None], windows[j], out=part)
             np.abs(part, out=part)
             if j:
-                np.add(sum_, part.view(np.uint16), out=sum_)
+                np.add(sum_, apart, out=sum_)
             else:
-                sum_[...] = part.view(np.uint16)
+                np.copyto(sum_, apart)
         near, next_ = two_smallest(sum_.reshape(self.size, -1))
         near, next_ = near.reshape(shape[1:]), next_.reshape(shape[1:])
         rows = np.flatnonzero(counted.any(axis=1))
         if len(rows):
-            hits = (sum_[:, rows] == near[rows]) & counted[rows]
             uses = lane.whole(f"{self.name}_uses")
-            uses[..., lane.where] += hits.sum(axis=1, dtype=np.int16)
+            for row in rows.tolist():
+                hits = sum_[:, row] == near[row]
+                if not counted[row].all():
+                    hits &= counted[row]
+                uses[..., lane.where] += hits.view(np.int8)
         return (near.astype(np.float32) + next_) * np.float32(0.5)
 
     def _fill(self, lane: Lane, window: Codes, begins: Flags) -> None:

@@ -192,7 +192,7 @@ class Forecaster:
         for profile in self._profiles:
             new, error = lane[f"{profile.name}_new"], lane[f"{profile.name}_error"]
             lane[f"{profile.name}_offset"] += new[0] / np.float32(SEASON_MEMORY)
-            error += (new[1] - new[2] * np.nan_to_num(error)) / np.float32(SEASON_MEMORY)
+            error += (new[1] - new[2] * error) / np.float32(SEASON_MEMORY)  # NaN: not asked yet
             lane[f"{profile.name}_new"] = 0
         lane["n"] += lane["calm"]
         lane["calm"] = 0
@@ -220,7 +220,7 @@ class Forecaster:
             )
             if which == BY_WEEK:  # has to be better than the day, if that is good
                 rival = np.where(use == BY_DAY, lane[f"{DAY.name}_error"], np.inf)
-                good &= error < np.where(on, 1.0, 0.8) * rival
+                good &= error < np.where(on, 1.2, 0.8) * rival
             old = lane["time"] - lane["born"] >= 2 * profile.period_secs
             ready = old & np.isfinite(lane[f"{profile.name}_begin"])
             use = np.where(ready & (good | (self._always == profile.name)), which, use)

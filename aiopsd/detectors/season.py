@@ -63,12 +63,15 @@ class Profile:
         return base
 
     def _enter(self, lane: Lane, slot: int, now: float, scale: Singles) -> None:
-        moved = lane[f"{self.name}_slot"] != slot
+        slots = lane[f"{self.name}_slot"]
+        moved = slots != slot
         if not moved.any():
             return
-        for old in np.unique(lane[f"{self.name}_slot"][moved]).tolist():
+        first = int(slots[0])
+        olds = [first] if (slots == first).all() else np.unique(slots[moved]).tolist()
+        for old in olds:
             if old >= 0:
-                some = moved & (lane[f"{self.name}_slot"] == old)
+                some = lane[f"{self.name}_slot"] == old
                 part = lane.only(some)
                 self._close(part, old, now, scale if part is lane else scale[some])
                 part.close()
@@ -84,7 +87,9 @@ class Profile:
         periods = 1 + np.maximum(now - lane["born"], 0) / self.period_secs
         rate = np.maximum(self.slowest, 1 / periods).astype(np.float32)
         limit = CLIP * scale + np.float32(1e-9)
-        blended = np.where(np.isnan(old), mean, old + rate * np.clip(mean - old, -limit, limit))
+        blended = np.where(
+            np.isnan(old), mean, old + rate * np.minimum(np.maximum(mean - old, -limit), limit)
+        )
         profile[where] = np.where(count > 0, blended, old)
 
     def _open(self, lane: Lane, slot: int) -> None:

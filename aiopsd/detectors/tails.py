@@ -54,7 +54,7 @@ def excess(lane: Lane) -> Singles:
 def surprise(lane: Lane, v: Singles, ok: Flags) -> Singles:
     """Decades for ``v[T, M, n]``; 0 where not ok or not known yet. Notes what will be learned."""
     u, warm = lane["tail_u"], lane["tail_count"] < WARM
-    s = v / np.maximum(u, TINY)
+    s = np.minimum(v / np.maximum(u, TINY), np.float32(1e9))  # its square is finite
     s *= s
     s *= np.float32(START)
     if warm.any():

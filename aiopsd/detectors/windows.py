@@ -94,8 +94,11 @@ def _look(
     if not ready.any():
         found.ok[full.rows[0] :, which, full.pick] = lane["held_ok"][which] = False
         return
-    codes = np.clip(np.rint(blocks / unit), -LIMIT, LIMIT).astype(np.int16)
-    windows = np.stack([codes[j : j + len(full.rows)] for j in range(WIDTH)])
+    codes = np.rint(blocks / unit)
+    codes = np.minimum(np.maximum(codes, -LIMIT), LIMIT).astype(np.int16)
+    windows = np.empty((WIDTH, *full.ages.shape), np.int16)
+    for j in range(WIDTH):
+        windows[j] = codes[j : j + len(full.rows)]
     counted = full.ages % WIDTH == 0  # a sample of the hits is enough
     distance, good = book.novelty(lane, windows, ready, counted)
     if wanted is not None:

@@ -1,0 +1,153 @@
+"""The full band: sees shapes that no level shows, says why, and keeps to what people said."""
+
+import numpy as np
+import pytest
+
+from aiopsd.contracts import Explaining, Lesson, Teachable
+from aiopsd.detectors.band import Band, BandSettings
+from aiopsd.detectors.codebook import two_smallest
+from aiopsd.detectors.entity import Entity
+
+MONDAY_S = 1_704_067_200.0
+FIVE_MIN = 300.0
+
+
+def band(**settings: object) -> Band:
+    return BandSettings(**settings).build(lambda _: {})  # type: ignore[arg-type]
+
+
+def times(ticks: int, first: int = 0) -> np.ndarray:
+    return MONDAY_S + (first + np.arange(ticks)) * FIVE_MIN
+
+
+def daily(ticks: int, seed: int = 0) -> np.ndarray:
+    noise = np.random.default_rng(seed).standard_normal((ticks, 1))
+    return 50 + 10 * np.sin(2 * np.pi * times(ticks)[:, None] / 86400) + noise
+
+
+def test_a_spike_is_certain_and_explains_itself() -> None:
+    one, values = band(), np.concatenate((daily(9 * 288), [[120.0]]))
+    judged = one.observe_stretch(times(len(values)), values)
+    assert judged.certain[-1, 0]
+    assert judged.suspicious[-1, 0]
+    assert not judged.certain[:-1].any()
+    said = one.explain(0)
+    assert any("beyond all that was seen before" in sentence for sentence in said)
+    assert said[-1].startswith("expected from 2,59")
+    assert said[-1].endswith("by the time of day")
+    assert isinstance(one, Explaining)
+    assert isinstance(one, Teachable)
+    assert one.explain(77) == []
+
+
+def test_more_restless_than_ever_inside_the_range_is_seen() -> None:
+    random = np.random.default_rng(1)
+    slow = 50 + 10 * np.sin(np.arange(2000) / 40) + 0.3 * random.standard_normal(2000)
+    slow[1900:1930] = 50 + random.uniform(-9, 9, 30)
+    judged = band().observe_stretch(times(2000), slow[:, None])
+    assert (judged.score[1900:1930] >= 0.5).any()
+    assert judged.suspicious[1000:].sum() <= 3
+
+
+def test_one_event_is_told_once() -> None:
+    values = daily(2000, 3)
+    values[1500:1520] += 60
+    judged = band().observe_stretch(times(2000), values)
+    assert 1 <= judged.suspicious[1490:1560].sum() <= 2
+    assert (judged.alert[judged.suspicious] > 0).all()
+
+
+@pytest.mark.parametrize(
+    ("settings", "step"), [({"direction": "up"}, -30.0), ({"floor": 40.0}, 30.0)]
+)
+def test_what_people_said_does_not_matter_never_is_an_anomaly(
+    settings: dict[str, object], step: float
+) -> None:
+    values = np.random.default_rng(4).standard_normal((1500, 1)) + 100
+    values[1200:] += step
+    judged = band(**settings).observe_stretch(times(1500), values)
+    assert not judged.suspicious[1200:1290].any()
+    assert not judged.certain.any()
+    assert (judged.score[1200:1290] < 0.5).all()
+
+
+def test_stuck_is_seen_and_a_constant_is_not() -> None:
+    values = np.random.default_rng(5).standard_normal((1500, 2))
+    values[1400:, 0] = values[1400, 0]
+    values[:, 1] = 3.0
+    judged = band().observe_stretch(times(1500), values)
+    assert (judged.score[1400:1430, 0] >= 0.5).any()
+    assert (judged.score[:, 1] < 0.5).all()
+
+
+def test_a_weekend_is_learned() -> None:
+    random, at = np.random.default_rng(6), times(28 * 288)
+    works = ((at - MONDAY_S) // 86400) % 7 < 5
+    wave = 100 + 30 * np.sin(2 * np.pi * at / 86400)
+    values = wave * np.where(works, 1, 0.6) + 4 * random.standard_normal(len(at))
+    one = band()
+    judged = one.observe_stretch(at, values[:, None])
+    assert not judged.certain.any()
+    assert one.season(0) == "week"
+    last = slice(26 * 288, 28 * 288)  # a Saturday and a Sunday
+    assert np.abs(judged.expected[last, 0] - values[last]).mean() < 8
+
+
+def test_a_lesson_is_a_head_start() -> None:
+    halves = 10 * np.sin(2 * np.pi * (np.arange(336) * 1800 + 900) / 86400)
+    one, at = band(), times(100)
+    one.teach([Lesson(0, 50.0, 0.67, halves, "day", 2000)])
+    judged = one.observe_stretch(at, daily(100))
+    assert one.season(0) == "day"
+    assert np.abs(judged.expected - daily(100)).mean() < 2
+    assert judged.samples[0, 0] == 2000
+    assert not judged.certain.any()
+    assert one.observe_stretch(at[-1:] + FIVE_MIN, np.array([[120.0]])).certain.all()
+
+
+def test_who_has_learned_more_takes_no_lesson() -> None:
+    one, other = band(), band()
+    for each in (one, other):
+        each.observe_stretch(times(500), daily(500))
+    one.teach([Lesson(0, 9.0, 1.0, np.zeros(336), "none", 499)])
+    assert one.save() == other.save()
+    one.teach([Lesson(0, float("nan"), 1.0, np.zeros(336), "none", 9999)])
+    assert one.save() == other.save()
+
+
+def test_columns_of_one_thing_are_judged_together() -> None:
+    values = np.random.default_rng(7).standard_normal((1500, 12))
+    values[1300:1310] += 8
+    at = times(1500)
+    one, whole = band(), Entity()
+    judged = one.observe_stretch(at, values)
+    together = whole.observe(at, judged)
+    assert together.suspicious[1300:1312].any()
+    assert together.suspicious[:1300].sum() <= 2
+    pieces, again = band(), Entity()
+    halves = [
+        again.observe(at[part], pieces.observe_stretch(at[part], values[part]))
+        for part in (slice(0, 777), slice(777, None))
+    ]
+    np.testing.assert_array_equal(np.concatenate([h.alert for h in halves]), together.alert)
+    alone = band().observe_stretch(at, values[:, :1])
+    np.testing.assert_array_equal(Entity().observe(at, alone).score, alone.score[:, 0])
+
+
+def test_the_two_nearest_are_the_two_smallest() -> None:
+    random = np.random.default_rng(8)
+    for rows in (2, 3, 5, 20, 31, 64):
+        numbers = random.integers(0, 50, (rows, 40)).astype(np.uint16)
+        near, next_ = two_smallest(numbers)
+        np.testing.assert_array_equal(np.sort(numbers, axis=0)[:2], [near, next_])
+
+
+def test_the_light_tier_is_small() -> None:
+    ids = np.arange(1000, dtype=np.int32)
+    sizes = {}
+    for tier in ("light", "full"):
+        one = band(tier=tier)
+        one.observe_stretch(times(2), np.ones((2, 1000)), ids)
+        sizes[tier] = len(one.save()) / 1000
+    assert sizes["light"] <= 700
+    assert sizes["full"] <= 3200
