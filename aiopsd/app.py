@@ -44,7 +44,6 @@ from aiopsd.pipeline.healing import Healing
 from aiopsd.pipeline.state import REMEMBER_SECS, State, restore, rewound
 from aiopsd.pipeline.telling import Outbox
 from aiopsd.pipeline.warming import Warming
-from aiopsd.pipeline.watching import Watching
 from aiopsd.remediation.gate import House as GateHouse
 from aiopsd.remediation.halt import HaltFile
 from aiopsd.remediation.runner import Reach, Runner
@@ -213,7 +212,7 @@ class House:
         streamed = {r.id: r.selection() for r in self.config.rules if self.config.streamed(r)}
         judged = [r for r in self.config.rules if r.detector is not None]
         unruled = Unruled(self.types) if self.config.daemon.watch_all != "off" else None
-        return Watching(
+        return Detection(
             self.table,
             miner,
             Transforms(streamed, self.table, unruled),

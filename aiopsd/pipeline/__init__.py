@@ -51,7 +51,7 @@ class Pipeline:
     warming: Warming | None = None
 
     def __post_init__(self) -> None:
-        self.readings: Channel[tuple[str, Reading]] = Channel("readings", 64)
+        self.readings: Channel[tuple[str, Reading] | None] = Channel("readings", 64)  # None: a tick
         self.findings: Channel[Findings] = Channel("findings", 256)
         self.incidents: Channel[Incident | None] = Channel("incidents", 256)
         self._moved = dict.fromkeys(("detect", "correlate"), _monotonic())
@@ -150,17 +150,22 @@ class Pipeline:
                     return
 
     async def _detect(self) -> None:
-        async for name, reading in self.readings:
+        async for read in self.readings:
             self._moved["detect"] = _monotonic()
-            found = await asyncio.to_thread(
-                self.detection.observe, name, reading.items, reading.position
-            )
+            found = await asyncio.to_thread(self._judge, read)
             await self.store.append(*found.changes, *found.anomalies)
-            await self.sources[name].commit(reading.position)
+            if read is not None:
+                await self.sources[read[0]].commit(read[1].position)
             if found:
                 await self.findings.put(found)
             if not 0 <= self.clock() - self._checkpoint_s < self._checkpoint_pause_secs:
                 await self._snapshots.put(await self._snapshot())
+
+    def _judge(self, read: tuple[str, Reading] | None) -> Findings:
+        if read is None:
+            return self.detection.tick(self.clock())
+        name, reading = read
+        return self.detection.observe(name, reading.items, reading.position)
 
     async def _correlate(self) -> None:
         async for found in self.findings:
@@ -187,6 +192,8 @@ class Pipeline:
                 self.out_of_time = True
                 stopping.set()
             before_s = now_s
+            if not len(self.readings):  # a reading would say as well that time goes on
+                await self.readings.put(None)
             if not self.findings.full:
                 await self.findings.put(Findings())
             if not self.incidents.full:

@@ -63,6 +63,14 @@ class Detection:
             self.positions[source] = position
             return found
 
+    def tick(self, now_s: float) -> Findings:
+        """What has waited for company for long enough, though nothing more came."""
+        with self._lock:
+            found = Findings()
+            for derived in self.transforms.tick(now_s):
+                self._rule(derived, found)
+            return found
+
     def _one(self, item: Item, found: Findings) -> None:
         match item:
             case Anomaly():
@@ -85,6 +93,9 @@ class Detection:
 
     def _rule(self, batch: Batch, found: Findings) -> None:
         """Empty ticks go on as well: what is absent shows by them."""
+        if batch.rule in self.transforms.unruled:  # raw series: the table has recorded them
+            found.anomalies += self.watches[batch.rule].observe(batch)
+            return
         batch = self.table.record(batch)
         self.samples += len(batch.series)
         watch, version = self.watches.get(batch.rule), self.versions.get(batch.rule)
@@ -100,8 +111,10 @@ class Detection:
         with self._lock:
             strangers = []
             for anomaly in anomalies:
-                watch = self.watches.get(anomaly.rule)
-                index = self.table.intern(anomaly.rule, anomaly.labels) if watch else -1
+                watch, name = self.watches.get(anomaly.rule), (anomaly.rule, anomaly.labels)
+                if anomaly.rule in self.transforms.unruled:
+                    name = self.transforms.named(*name)
+                index = self.table.intern(*name) if watch else -1
                 if watch is not None and index >= 0:
                     watch.adopt(index, anomaly)
                 else:

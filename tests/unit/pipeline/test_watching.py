@@ -13,7 +13,7 @@ from aiopsd.detectors.suspicious import evidence
 from aiopsd.detectors.watch import SERVICE_LABELS, RuleInfo, Watch
 from aiopsd.logs import Miner
 from aiopsd.model import Anomaly, Batch, LogBatch, LogLine
-from aiopsd.pipeline.watching import Watching
+from aiopsd.pipeline.detection import Detection
 from aiopsd.series import SPARED, SeriesTable
 from aiopsd.transforms import BUILT_IN, Selection, Transforms, Unruled, compile_selection
 
@@ -38,7 +38,7 @@ class World:
         self.totals: dict[str, float] = {}
         self.one = self.fresh()
 
-    def fresh(self) -> Watching:
+    def fresh(self) -> Detection:
         watches = {
             one.rule: Watch(
                 RuleInfo(one.rule, one.kind, "info", ("metric", *SERVICE_LABELS), one.unit,
@@ -52,7 +52,7 @@ class World:
             info = RuleInfo(rule, "saturation", "high", ("service",))
             watches[rule] = Watch(info, BandSettings(), self.table.labels)
         transforms = Transforms(dict(self.rules), self.table, Unruled(self.types))
-        return Watching(self.table, Miner(self.table), transforms, watches, {})
+        return Detection(self.table, Miner(self.table), transforms, watches, {})
 
     def tick(self) -> list[Anomaly]:
         self.ticks += 1
