@@ -82,7 +82,7 @@ class Blocks:
         mine = np.where(goes, np.nan, mine)
         ring[at] = np.where(last == head[:, None], means[:, None], mine)
         total[at] = count[at] = 0.0
-        return left.astype(np.float64)
+        return np.asarray(left, np.float64)
 
     def _fit(self, rows: Rows, at: At, block: int) -> None:
         if not len(at):
@@ -112,7 +112,7 @@ class Blocks:
     def highest(self, rows: Rows, at: At) -> Floats:
         """Of all blocks; -inf without one."""
         ring = rows[f"{self.name}_ring"][at]
-        return np.where(np.isnan(ring), -np.inf, ring).max(axis=1).astype(np.float64)
+        return np.asarray(np.where(np.isnan(ring), -np.inf, ring).max(axis=1), np.float64)
 
     def clear(self, rows: Rows, at: At) -> None:
         rows[f"{self.name}_ring"][at] = np.nan

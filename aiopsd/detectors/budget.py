@@ -103,7 +103,7 @@ class Budget:
 
     def add(self, at: At, what: int, amount: Floats) -> None:
         """Adds to the open minutes, in this order."""
-        np.add.at(self.rows["open0"], (at, what), amount)
+        np.add.at(self.rows["open0"][:, what], at, amount)
 
     def hear(self, at: At, now: float, span_secs: float) -> None:
         """Somebody spoke now, of the last ``span_secs``."""

@@ -72,7 +72,7 @@ def _median(values: NDArray[Any]) -> Floats:
     count = (~np.isnan(ranked)).sum(axis=1)
     row = np.arange(len(ranked))
     low, high = ranked[row, np.maximum(count - 1, 0) // 2], ranked[row, count // 2]
-    return np.where(count % 2 == 1, low, (low + high) / 2)
+    return np.asarray(np.where(count % 2 == 1, low, (low + high) / 2))
 
 
 def _bridged(blocks: Float32s) -> Floats:
