@@ -1,7 +1,8 @@
 """The Page-Hinkley test, of many series at once, and where a change began.
 
-The same numbers, bit for bit, as ``river.drift.PageHinkley`` in mode ``both`` (Page 1954), but for
-the threshold: that is the caller's, and so is starting anew after a change.
+The same numbers, bit for bit, as ``river.drift.PageHinkley`` with ``alpha=1`` (Page 1954), but for
+the threshold: that is the caller's, and so is starting anew after a change. (With river's own
+alpha of 0.9999 the sums stop falling after some 10,000 samples, and then it alarms on noise.)
 """
 
 from __future__ import annotations
@@ -14,7 +15,6 @@ from aiopsd.model import Floats
 from aiopsd.rows import At, Column, Rows
 
 DELTA: Final = 0.25  # changes of the mean smaller than this are none
-ALPHA: Final = 1 - 0.0001  # forgets
 
 COLUMNS: Final = {
     "ph_n": Column(),
@@ -33,8 +33,8 @@ def update(rows: Rows, at: At, y: Floats) -> tuple[Floats, Floats]:
     n = rows["ph_n"][at] + 1
     mean = rows["ph_mean"][at]
     mean = mean + 1 / n * (y - mean)
-    up = ALPHA * rows["up"][at] + (y - mean) - DELTA
-    down = ALPHA * rows["down"][at] + (y - mean) + DELTA
+    up = rows["up"][at] + (y - mean) - DELTA
+    down = rows["down"][at] + (y - mean) + DELTA
     least = np.minimum(rows["up_least"][at], up)
     most = np.maximum(rows["down_most"][at], down)
     rows["up_count"][at] = np.where(up > least, rows["up_count"][at] + 1, 0)

@@ -195,7 +195,7 @@ class _Oracle(PageHinkley):
     """Never begins anew by itself, so that both go on side by side."""
 
     def __init__(self) -> None:
-        super().__init__(min_instances=30, delta=0.25, threshold=float("inf"))
+        super().__init__(min_instances=30, delta=0.25, threshold=float("inf"), alpha=1.0)
 
 
 @settings(max_examples=10, deadline=None)
