@@ -8,9 +8,6 @@ trouble is answered 503.
 from __future__ import annotations
 
 import asyncio
-import base64
-import binascii
-import hmac
 import typing
 from collections.abc import AsyncIterator
 from datetime import datetime
@@ -24,6 +21,7 @@ from aiopsd.contracts import SourceContext
 from aiopsd.errors import ConfigError
 from aiopsd.model import Anomaly, Kind, Labels, Position, Reading, Severity
 from aiopsd.settings import Duration, SecretFile, Settings
+from aiopsd.sources.pushed import Wrong, allowed, body_of
 
 _KINDS: frozenset[str] = frozenset(typing.get_args(Kind))
 _SEVERITIES: dict[str, Severity] = {
@@ -112,14 +110,6 @@ def _fingerprint(labels: Labels) -> str:
     return blake2b(text, digest_size=8).hexdigest()
 
 
-class _Wrong(Exception):
-    """An answer other than 200, with a sentence for who reads Alertmanager's log."""
-
-    def __init__(self, status: int, text: str) -> None:
-        super().__init__(text)
-        self.status = status
-
-
 class AlertmanagerSource:
     """Answers 200 once the journal has the alerts, and not before."""
 
@@ -146,7 +136,7 @@ class AlertmanagerSource:
             while not readings.empty():  # what nobody took, Alertmanager must keep
                 number = readings.get_nowait().position["request"]
                 if number in self._journalled:
-                    self._journalled.pop(number).set_exception(_Wrong(503, "stopping"))
+                    self._journalled.pop(number).set_exception(Wrong(503, "stopping"))
 
     async def commit(self, position: Position) -> None:
         """Whoever sent this request, or an earlier one, gets his 200."""
@@ -157,19 +147,20 @@ class AlertmanagerSource:
         """POST of one notification. Answers in sentences, for who reads Alertmanager's log."""
         try:
             alerts = await self._take(request)
-        except _Wrong as wrong:
+        except Wrong as wrong:
             self._context.count("refused_requests", 1)
-            response = web.Response(status=wrong.status, text=f"{wrong}\n")
-            if wrong.status == 401:
-                response.headers["WWW-Authenticate"] = 'Bearer realm="aiopsd"'
-            response.force_close()  # its body may still be on the way
-            return response
+            return wrong.response()
         return web.Response(text=f"{alerts} alerts journalled\n")
 
     async def _take(self, request: web.Request) -> int:
-        if not self._allowed(request.headers.get("Authorization", "")):
-            raise _Wrong(401, "wrong or missing token")
-        notification = _decoded(await self._body(request))
+        if not allowed(request.headers.get("Authorization", ""), self._token):
+            raise Wrong(401, "wrong or missing token")
+        body = await body_of(
+            request,
+            limit_bytes=self._settings.max_body_bytes,
+            within_secs=float(self._settings.answer_within),
+        )
+        notification = _decoded(body)
         now_s, lasts_secs = self._context.clock(), float(self._settings.lasts)
         anomalies = tuple(anomaly_of(alert, now_s, lasts_secs) for alert in notification.alerts)
         if notification.truncatedAlerts:
@@ -177,41 +168,12 @@ class AlertmanagerSource:
         await self._hand_on(anomalies)
         return len(anomalies)
 
-    def _allowed(self, header: str) -> bool:
-        """The token as a bearer (RFC 6750) or as the password of any user (RFC 7617)."""
-        if not self._token:
-            return True
-        scheme, _, given = header.partition(" ")
-        secret = given.strip().encode(errors="surrogateescape")
-        if scheme.lower() == "basic":
-            try:
-                secret = base64.b64decode(secret, validate=True).partition(b":")[2]
-            except binascii.Error:
-                return False
-        elif scheme.lower() != "bearer":
-            return False
-        return hmac.compare_digest(secret, self._token.encode())
-
-    async def _body(self, request: web.Request) -> bytes:
-        limit, body = self._settings.max_body_bytes, bytearray()
-        try:
-            async with asyncio.timeout(float(self._settings.answer_within)):
-                async for piece in request.content.iter_any():
-                    body += piece
-                    if max(len(body), request.content_length or 0) > limit:
-                        raise _Wrong(413, f"more than {limit:,} bytes; see `max_alerts`")
-        except TimeoutError:
-            raise _Wrong(408, "the body did not come in time") from None
-        except (web.RequestPayloadError, OSError):
-            raise _Wrong(400, "the body was cut off") from None
-        return bytes(body)
-
     async def _hand_on(self, anomalies: tuple[Anomaly, ...]) -> None:
         """Returns when they are journalled."""
         if self._readings is None:
-            raise _Wrong(503, "not started yet, or stopping")
+            raise Wrong(503, "not started yet, or stopping")
         if self._readings.full():
-            raise _Wrong(503, "too many notifications are waiting to be journalled")
+            raise Wrong(503, "too many notifications are waiting to be journalled")
         self._number += 1
         number, journalled = self._number, asyncio.get_running_loop().create_future()
         self._journalled[number] = journalled
@@ -220,7 +182,7 @@ class AlertmanagerSource:
             async with asyncio.timeout(float(self._settings.answer_within)):
                 await journalled
         except TimeoutError:
-            raise _Wrong(503, "taken, but not journalled in time") from None
+            raise Wrong(503, "taken, but not journalled in time") from None
         finally:
             self._journalled.pop(number, None)
 
@@ -229,4 +191,4 @@ def _decoded(body: bytes) -> Notification:
     try:
         return msgspec.json.decode(body, type=Notification)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise _Wrong(400, f"not an Alertmanager webhook (version 4): {error}") from None
+        raise Wrong(400, f"not an Alertmanager webhook (version 4): {error}") from None
