@@ -21,7 +21,7 @@ Singles = NDArray[np.float32]
 Flags = NDArray[np.bool_]
 
 EPOCH: Final = 16  # samples; 16 of them at 5 min are 80 min: short against all that is learned
-YOUNG: Final = 256  # samples; until then each one teaches at once: what is young learns much
+YOUNG: Final = 64  # samples; until then each one teaches at once
 HUGE: Final = 1e30  # squares of ratios still fit float32; anything larger is no measurement
 DAY_SECS: Final = 86400.0
 

@@ -7,6 +7,7 @@ alone was worse), and alerts of it follow the rules of ``alerts``.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
@@ -17,7 +18,8 @@ from aiopsd.detectors.clock import Flags
 from aiopsd.model import Floats
 from aiopsd.rows import Sheet
 
-ALONE = np.zeros(1, np.int32)
+ALONE: Final = np.zeros(1, np.int32)
+CALMER: Final = 0.9  # of a series' limits: a mean of several moves less than each
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +36,7 @@ class Entity:
     """Keep it from stretch to stretch: it knows what was told."""
 
     def __init__(self) -> None:
-        self._flag, self._warn = alerts.flag(), alerts.warn()
+        self._flag, self._warn = alerts.flag(CALMER), alerts.warn(CALMER)
         self._sheet = Sheet(**clock.CELLS, **alerts.PEAKS, **self._flag.cells, **self._warn.cells)
 
     def observe(self, times_s: Floats, judged: Judged) -> Whole:
