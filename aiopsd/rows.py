@@ -184,7 +184,7 @@ class Lane:
     def places(self, some: NDArray[np.intp] | None = None) -> At:
         """Where in the chunk these series (numbers in this lane) are."""
         if isinstance(self.where, slice):
-            return self.where.start + (np.arange(self.n) if some is None else some)
+            return np.asarray(self.where.start + (np.arange(self.n) if some is None else some))
         return self.where if some is None else np.asarray(self.where[some])
 
     def only(self, some: NDArray[np.bool_]) -> Lane:

@@ -18,11 +18,12 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from aiopsd.contracts import Lesson
-from aiopsd.detectors import alerts, clock, expect, novelty, stuck, teach, words
-from aiopsd.detectors.alerts import FLAG
-from aiopsd.detectors.clock import DAY_SECS, Flags, Singles, Ticks
-from aiopsd.detectors.expect import Forecast, Forecaster
-from aiopsd.detectors.season import DAY, WEEK, Profile
+from aiopsd.detectors import words
+from aiopsd.detectors.bank import alerts, clock, expect, novelty, stuck, teach
+from aiopsd.detectors.bank.alerts import FLAG
+from aiopsd.detectors.bank.clock import DAY_SECS, Flags, Singles, Ticks
+from aiopsd.detectors.bank.expect import Forecast, Forecaster
+from aiopsd.detectors.bank.season import DAY, WEEK, Profile
 from aiopsd.model import Batch, Floats, Indexes, Labels, Scores
 from aiopsd.rows import At, Lane, Sheet, pack, unpack
 from aiopsd.settings import Settings

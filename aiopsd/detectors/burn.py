@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from aiopsd.detectors import words
 from aiopsd.detectors.budget import BAD, HEARD, TOTAL, WINDOWS, Budget
-from aiopsd.detectors.families import INSIDE, VERDICT, Families, Key
+from aiopsd.detectors.groups.families import INSIDE, VERDICT, Families, Key
 from aiopsd.model import Batch, Floats, Indexes, Labels, Scores
 from aiopsd.rows import At, Column, pack, unpack
 from aiopsd.settings import Duration, Settings

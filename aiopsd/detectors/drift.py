@@ -12,9 +12,9 @@ from typing import Final
 
 import numpy as np
 
-from aiopsd.detectors import shift
-from aiopsd.detectors.families import INSIDE, VERDICT, Families, Key
-from aiopsd.detectors.shape import LIMIT, MOST_CELLS, Plan, Shape
+from aiopsd.detectors.distribution import shift
+from aiopsd.detectors.distribution.shape import LIMIT, MOST_CELLS, Plan, Shape
+from aiopsd.detectors.groups.families import INSIDE, VERDICT, Families, Key
 from aiopsd.model import Batch, Indexes, Labels, Scores
 from aiopsd.rows import At, Column, Rows, pack, unpack
 from aiopsd.settings import Duration, Settings

@@ -11,10 +11,10 @@ from typing import Final
 
 import numpy as np
 
-from aiopsd.detectors import alerts, clock
-from aiopsd.detectors.alerts import FLAG
 from aiopsd.detectors.band import Judged
-from aiopsd.detectors.clock import Flags
+from aiopsd.detectors.bank import alerts, clock
+from aiopsd.detectors.bank.alerts import FLAG
+from aiopsd.detectors.bank.clock import Flags
 from aiopsd.model import Floats
 from aiopsd.rows import Sheet
 

@@ -14,8 +14,8 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from aiopsd.detectors.blocks import Blocks
-from aiopsd.detectors.families import INSIDE
+from aiopsd.detectors.groups.families import INSIDE
+from aiopsd.detectors.trends.blocks import Blocks
 from aiopsd.model import Batch, Floats, Indexes, Labels, Scores
 from aiopsd.rows import At, Column, Rows, pack, unpack
 from aiopsd.settings import Duration, Settings

@@ -14,9 +14,9 @@ from typing import Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from aiopsd.detectors import company, rarity
-from aiopsd.detectors.company import WARM, Judgement
-from aiopsd.detectors.rounds import Round, Rounds
+from aiopsd.detectors.groups import company, rarity
+from aiopsd.detectors.groups.company import WARM, Judgement
+from aiopsd.detectors.groups.rounds import Round, Rounds
 from aiopsd.model import Batch, Floats, Indexes, Labels, Scores
 from aiopsd.rows import At, Column, Rows, pack, unpack
 from aiopsd.settings import Settings

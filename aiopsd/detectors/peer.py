@@ -13,9 +13,9 @@ from typing import Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from aiopsd.detectors import kin, rarity, spell
-from aiopsd.detectors.kin import WARM
-from aiopsd.detectors.rounds import HUGE, Round, Rounds
+from aiopsd.detectors.groups import kin, rarity, spell
+from aiopsd.detectors.groups.kin import WARM
+from aiopsd.detectors.groups.rounds import HUGE, Round, Rounds
 from aiopsd.model import Batch, Floats, Indexes, Labels, Scores
 from aiopsd.rows import At, Column, pack, unpack
 from aiopsd.settings import Settings

@@ -15,9 +15,9 @@ from typing import Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from aiopsd.detectors import page_hinkley, white
-from aiopsd.detectors.adaptive_windows import AdaptiveWindows
-from aiopsd.detectors.white import FEW, WARM
+from aiopsd.detectors.steps import page_hinkley, white
+from aiopsd.detectors.steps.adaptive_windows import AdaptiveWindows
+from aiopsd.detectors.steps.white import FEW, WARM
 from aiopsd.model import Batch, Floats, Indexes, Labels, Scores
 from aiopsd.rows import At, Column, Rows, pack, unpack
 from aiopsd.settings import Settings

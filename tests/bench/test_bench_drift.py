@@ -10,7 +10,7 @@ import time
 import numpy as np
 import pytest
 
-from aiopsd.detectors import divergence
+from aiopsd.detectors.distribution import divergence
 from aiopsd.detectors.drift import Drift, DriftSettings
 from aiopsd.model import Batch
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from aiopsd.detectors.band import Band, BandSettings
-from aiopsd.detectors.expect import WARM
+from aiopsd.detectors.bank.expect import WARM
 from aiopsd.model import Batch, Scores
 
 MIDNIGHT = 1_699_920_000.0  # divisible by a day

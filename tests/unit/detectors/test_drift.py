@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from aiopsd.detectors import divergence
+from aiopsd.detectors.distribution import divergence
+from aiopsd.detectors.distribution.shape import Plan, Shape
 from aiopsd.detectors.drift import Drift, DriftSettings
-from aiopsd.detectors.shape import Plan, Shape
 from aiopsd.model import Batch, Scores
 from aiopsd.settings import Duration
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aiopsd.detectors import trend
 from aiopsd.detectors.forecast import Forecast, ForecastSettings
+from aiopsd.detectors.trends import trend
 from aiopsd.model import Batch, Scores
 from aiopsd.settings import Duration
 

@@ -5,7 +5,7 @@ import pytest
 
 from aiopsd.contracts import Explaining, Lesson, Teachable
 from aiopsd.detectors.band import Band, BandSettings
-from aiopsd.detectors.codebook import two_smallest
+from aiopsd.detectors.bank.codebook import two_smallest
 from aiopsd.detectors.entity import Entity
 
 MONDAY_S = 1_704_067_200.0

@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from river.drift import ADWIN, PageHinkley
 
-from aiopsd.detectors import adaptive_windows, page_hinkley
-from aiopsd.detectors.adaptive_windows import LONGEST, AdaptiveWindows
 from aiopsd.detectors.step import Step, StepSettings
+from aiopsd.detectors.steps import adaptive_windows, page_hinkley
+from aiopsd.detectors.steps.adaptive_windows import LONGEST, AdaptiveWindows
 from aiopsd.errors import MissingExtra
 from aiopsd.model import Batch, Scores
 from aiopsd.rows import Rows

@@ -12,7 +12,6 @@ from aiopsd.contracts import Action
 from aiopsd.errors import Refused
 from aiopsd.executors.command import CommandExecutor, CommandSettings
 
-
 KEY = f"run-{os.getpid()}/step/1"  # a probe looks for it among all processes of this machine
 
 

@@ -14,7 +14,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from aiopsd.detectors.clock import EPOCH, Flags, Singles
+from aiopsd.detectors.bank.clock import EPOCH, Flags, Singles
 from aiopsd.rows import Cell, Lane
 
 Codes = NDArray[np.int16]

@@ -12,7 +12,7 @@ from typing import Final
 
 import numpy as np
 
-from aiopsd.detectors.clock import DAY_SECS, Flags, Singles
+from aiopsd.detectors.bank.clock import DAY_SECS, Flags, Singles
 from aiopsd.model import Floats
 from aiopsd.rows import At, Cell, Lane
 

@@ -11,7 +11,7 @@ from typing import Final
 
 import numpy as np
 
-from aiopsd.detectors.clock import Singles, Ticks, total
+from aiopsd.detectors.bank.clock import Singles, Ticks, total
 from aiopsd.rows import Cell, Lane
 
 USUAL: Final = 3  # equal samples in a row; what is beyond hardly teaches, or a fault would at once
@@ -39,7 +39,7 @@ def observe(lane: Lane, ticks: Ticks) -> Singles:
     total(new[1], weight)
     share = (lane["stuck_equal"] + np.float32(0.5)) / (lane["stuck_all"] + 1)
     rare = run * -np.log10(np.minimum(share, 1)) - np.float32(FREE)
-    return np.clip(np.float32(SHARE) * rare, 0, np.float32(MOST)) * ticks.ok
+    return np.asarray(np.clip(np.float32(SHARE) * rare, 0, np.float32(MOST)) * ticks.ok)
 
 
 def learn(lane: Lane) -> None:

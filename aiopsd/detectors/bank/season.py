@@ -12,7 +12,7 @@ from typing import Final
 
 import numpy as np
 
-from aiopsd.detectors.clock import DAY_SECS, Singles, Ticks, total
+from aiopsd.detectors.bank.clock import DAY_SECS, Singles, Ticks, total
 from aiopsd.rows import Cell, Lane
 
 MONDAY_SECS: Final = 4 * DAY_SECS  # the epoch began on a Thursday

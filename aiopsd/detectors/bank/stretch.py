@@ -9,7 +9,7 @@ from typing import Final
 
 import numpy as np
 
-from aiopsd.detectors.clock import Flags, Singles
+from aiopsd.detectors.bank.clock import Flags, Singles
 from aiopsd.rows import At, Cell, Lane
 
 BACK: Final = 2  # a sample inside the band makes up for two outside

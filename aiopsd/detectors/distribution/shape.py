@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
-from aiopsd.detectors import divergence
+from aiopsd.detectors.distribution import divergence
 from aiopsd.model import Floats
 
 HALF_DAY, DAY, WEEK = 43200.0, 86400.0, 604800.0
@@ -199,6 +200,8 @@ class Shape:
         self.which = which
         self.other, self.seen, self.run, self.statistics = tuple(other), seen, run, statistics
         self.value, self.limit, self.rare = numbers
-        arrays = self._counts, self._time, self._usual, self.before, self.now
+        arrays: tuple[NDArray[Any], ...] = (
+            self._counts, self._time, self._usual, self.before, self.now,
+        )  # fmt: skip
         for mine, block in zip(arrays, blocks, strict=True):
             mine[...] = np.frombuffer(block, mine.dtype).reshape(mine.shape)

@@ -14,9 +14,9 @@ from typing import Final, Literal
 
 import numpy as np
 
-from aiopsd.detectors import level, stretch, tail
-from aiopsd.detectors.clock import Flags, Singles, Ticks, total
-from aiopsd.detectors.season import DAY, WEEK, Profile
+from aiopsd.detectors.bank import level, stretch, tail
+from aiopsd.detectors.bank.clock import Flags, Singles, Ticks, total
+from aiopsd.detectors.bank.season import DAY, WEEK, Profile
 from aiopsd.rows import Cell, Lane
 
 Direction = Literal["up", "down", "both"]
@@ -153,7 +153,7 @@ class Forecaster:
         grain = np.where(lane["whole"], np.minimum(lane["grain"], 1), lane["grain"])
         least = np.maximum(np.where(np.isfinite(grain), grain, 0), TINY)
         origin = lane["origin"].astype(np.float32)
-        return np.maximum(RELATIVE_FLOOR * np.abs(expected + origin), least)
+        return np.asarray(np.maximum(RELATIVE_FLOOR * np.abs(expected + origin), least))
 
     def _note(
         self, lane: Lane, ticks: Ticks, fast: Singles, bases: dict[str, Singles], weight: Singles
@@ -247,7 +247,8 @@ class Forecaster:
             moved = some & np.isfinite(begin)
             name = f"{profile.name}_offset"
             lane[name] = np.where(moved, shift - begin, lane[name])
-        tail.reset(lane, some, 2.9 * miss, 0.46 * miss)  # 98 % and mean excess of a Gaussian
+        u, excess = (np.asarray(k * miss, np.float32) for k in (2.9, 0.46))
+        tail.reset(lane, some, u, excess)  # 98 % and mean excess of a Gaussian
 
 
 def _excess(lane: Lane) -> Singles:

@@ -12,9 +12,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from aiopsd.detectors import tails
-from aiopsd.detectors.clock import DAY_SECS, Flags, Singles, Ticks
-from aiopsd.detectors.codebook import LIMIT, WIDTH, Codebook
+from aiopsd.detectors.bank import tails
+from aiopsd.detectors.bank.clock import DAY_SECS, Flags, Singles, Ticks
+from aiopsd.detectors.bank.codebook import LIMIT, WIDTH, Codebook
 from aiopsd.rows import Cell, Lane
 
 BOOKS: Final = (

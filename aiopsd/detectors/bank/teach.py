@@ -11,8 +11,8 @@ from typing import Final
 import numpy as np
 
 from aiopsd.contracts import Lesson
-from aiopsd.detectors import expect, level, tail
-from aiopsd.detectors.season import DAY, WEEK, Profile
+from aiopsd.detectors.bank import expect, level, tail
+from aiopsd.detectors.bank.season import DAY, WEEK, Profile
 from aiopsd.rows import Lane
 
 MEAN_OF_MEDIAN: Final = 1.183  # mean |residual| of a Gaussian, by its median
@@ -47,7 +47,7 @@ def _profiles(
     lesson: Lesson,
     taught: float,
     miss: np.ndarray,
-    profiles: tuple[Profile, ...],  # type: ignore[type-arg]
+    profiles: tuple[Profile, ...],
 ) -> None:
     week = np.asarray(lesson.season, np.float64).reshape(HALF_HOURS) + taught
     known = np.isfinite(week)

@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from aiopsd.detectors.rounds import Round
+from aiopsd.detectors.groups.rounds import Round
 from aiopsd.model import Floats
 from aiopsd.rows import At, Column, Rows
 

@@ -6,7 +6,7 @@ from typing import Final
 
 import numpy as np
 
-from aiopsd.detectors.trend import BLOCKS, Float32s, fit
+from aiopsd.detectors.trends.trend import BLOCKS, Float32s, fit
 from aiopsd.model import Floats
 from aiopsd.rows import At, Column, Rows
 

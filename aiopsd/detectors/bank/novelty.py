@@ -15,9 +15,9 @@ from typing import Final
 
 import numpy as np
 
-from aiopsd.detectors import tails, windows
-from aiopsd.detectors.clock import Flags, Singles, Ticks, total
-from aiopsd.detectors.windows import Found
+from aiopsd.detectors.bank import tails, windows
+from aiopsd.detectors.bank.clock import Flags, Singles, Ticks, total
+from aiopsd.detectors.bank.windows import Found
 from aiopsd.rows import Cell, Lane
 
 MEMBERS: Final = ("win4", "win64", "season16", "residual", "range", "spread")
@@ -148,7 +148,7 @@ def _spread(lane: Lane, ticks: Ticks, expected: Singles, floor: Singles, found: 
     ratio = (v + np.float32(0.1)) / (lane["spread_slow"] + np.float32(0.1))
     found.v[:, SPREAD] = np.abs(np.log(ratio))
     found.ok[:, SPREAD] = ticks.seen > WARM
-    return difference
+    return np.asarray(difference)
 
 
 def _note(lane: Lane, ticks: Ticks, difference: Singles, floor: Singles) -> None:

@@ -12,8 +12,8 @@ from typing import Final
 
 import numpy as np
 
-from aiopsd.detectors.clock import EPOCH, Flags, Singles, total
-from aiopsd.rows import Cell, Lane
+from aiopsd.detectors.bank.clock import EPOCH, Flags, Singles, total
+from aiopsd.rows import At, Cell, Lane
 
 QUANTILE: Final = 0.98  # 12 exceedances in 600 samples: rare enough to be a tail, not to starve it
 START: Final = float(-np.log10(1 - QUANTILE))  # 1.70 decades
@@ -67,10 +67,10 @@ def surprise(lane: Lane, v: Singles, ok: Flags) -> Singles:
     at = np.nonzero(s > START)
     if len(at[0]):
         s[at] = _exceed(lane, v[at], at[1:])
-    return s
+    return np.asarray(s)
 
 
-def _exceed(lane: Lane, v: Singles, at: tuple[np.ndarray, ...]) -> Singles:  # type: ignore[type-arg]
+def _exceed(lane: Lane, v: Singles, at: tuple[At, ...]) -> Singles:
     u, hits, top = lane["tail_u"][at], lane["tail_hits"][at], lane["tail_top"][at]
     mean = (lane["tail_excess"][at] * hits + PRIOR * lane["tail_prior"][at]) / (hits + PRIOR)
     mean = np.maximum(np.maximum(mean, LEAST * top), TINY)
@@ -81,7 +81,7 @@ def _exceed(lane: Lane, v: Singles, at: tuple[np.ndarray, ...]) -> Singles:  # t
     np.add.at(lane["tail_sum"], at, weight * np.minimum(e, 10 * mean))
     most = np.where(top > 0, np.minimum(e, 20 * np.maximum(top, mean)), e)
     np.maximum.at(lane["tail_peak"], at, most)
-    return s
+    return np.asarray(s)
 
 
 def _warm_up(lane: Lane, v: Singles, some: Flags) -> None:

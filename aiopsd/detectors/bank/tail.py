@@ -11,8 +11,8 @@ from typing import Final
 
 import numpy as np
 
-from aiopsd.detectors.clock import Flags, Singles, mean, total
-from aiopsd.detectors.tails import DECADE, LEAST, MOST, PRIOR, QUANTILE, SLOWEST, START
+from aiopsd.detectors.bank.clock import Flags, Singles, mean, total
+from aiopsd.detectors.bank.tails import DECADE, LEAST, MOST, PRIOR, QUANTILE, SLOWEST, START
 from aiopsd.rows import Cell, Lane
 
 TINY: Final = np.float32(1e-30)

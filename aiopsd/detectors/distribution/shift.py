@@ -8,8 +8,9 @@ from typing import Final
 
 import numpy as np
 
-from aiopsd.detectors import divergence, words
-from aiopsd.detectors.shape import SAME, Plan, Shape
+from aiopsd.detectors import words
+from aiopsd.detectors.distribution import divergence
+from aiopsd.detectors.distribution.shape import SAME, Plan, Shape
 from aiopsd.model import Floats
 
 TOLD: Final = 3  # cells

@@ -10,7 +10,7 @@ from typing import Final
 
 import numpy as np
 
-from aiopsd.detectors.clock import Flags, Singles, Ticks, mean, total
+from aiopsd.detectors.bank.clock import Flags, Singles, Ticks, mean, total
 from aiopsd.rows import Cell, Lane
 
 SLOW, FAST = 128.0, 8.0  # samples remembered

@@ -1,0 +1,1 @@
+"""Shapes of distributions, and how far two of them are apart: the inside of ``drift``."""

@@ -1,0 +1,1 @@
+"""Levels that change and stay: the inside of ``step``."""

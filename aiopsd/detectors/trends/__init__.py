@@ -1,0 +1,1 @@
+"""Lines through long history, in bounded memory: the inside of ``forecast``."""
