@@ -16,7 +16,7 @@ from aiopsd.model import Batch, Indexes
 from aiopsd.sources.remote_write_intake import Written
 from aiopsd.sources.remote_write_series import Times
 
-_NEVER = np.iinfo(np.int64).min
+_NEVER = -1  # nothing was measured before 1970; what says so has no time
 
 
 class Ticks:

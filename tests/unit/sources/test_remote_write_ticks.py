@@ -69,6 +69,13 @@ def test_late_is_by_series() -> None:
     assert ticks.late == 1
 
 
+def test_a_time_before_1970_is_none() -> None:
+    """Rounded down, the smallest number would be the largest."""
+    ticks = Ticks(100)
+    assert ticks.batches([written((0, -(2**63) + 1, 1.0), (1, -5, 1.0))], END) == []
+    assert ticks.late == 2
+
+
 def test_of_two_values_at_one_time_the_first_counts() -> None:
     ticks = Ticks(100)
     found = ticks.batches([written((0, T, 1.0), (0, T, 2.0)), written((0, T, 3.0))], END)
