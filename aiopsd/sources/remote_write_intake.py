@@ -7,6 +7,7 @@ histograms, exemplars) is read field by field.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol
@@ -18,7 +19,10 @@ from aiopsd.contracts import Series
 from aiopsd.keys import UNKNOWN
 from aiopsd.model import Floats, Indexes, Labels
 from aiopsd.sources.native_histogram import STALE, Bounds, Histogram
-from aiopsd.sources.remote_write_series import One, Times
+from aiopsd.sources.protobuf import Malformed
+from aiopsd.sources.remote_write_series import MOST, One, Times
+
+_SHOWN: Final = 60  # characters of a name, in a complaint
 
 
 class BadSeries(ValueError):
@@ -123,7 +127,7 @@ class Intake:
         rest = ~plain
         rest[bad] = False
         if rest.any():
-            self._take_odd(scan, [scan.one(at) for at in np.flatnonzero(rest).tolist()], odd)
+            self._take_odd(scan, _read(scan, np.flatnonzero(rest).tolist()), odd)
         odd.counts.samples += int(plain.sum())
         series = np.concatenate((found[plain], np.array(odd.series, np.int32)))
         times_ms = np.concatenate((scan.times_ms[plain], np.array(odd.times_ms, np.int64)))
@@ -212,6 +216,17 @@ class Intake:
             odd.add(index, histogram.time_ms, value)
 
 
+def _read(scan: Scan, places: Sequence[int]) -> list[One]:
+    """Raises Malformed where they say more than anybody sends at once."""
+    ones, said = [], 0
+    for at in places:
+        ones.append(one := scan.one(at))
+        said += len(one.samples) + len(one.histograms) + one.exemplars
+        if said > MOST:
+            raise Malformed(f"more than {MOST:,} samples")
+    return ones
+
+
 def _classic(labels: Labels, part: str) -> Labels:
     name = labels.get("__name__", "")
     if part.startswith("_bucket"):
@@ -223,7 +238,8 @@ def checked(pairs: Sequence[tuple[str, str]]) -> Labels:
     """Labels of a series; one without a value is none. Raises BadSeries."""
     labels = dict(pairs)
     if len(labels) < len(pairs):
-        raise BadSeries(f"a label twice: {sorted(name for name, _ in pairs)}")
+        name, _ = Counter(name for name, _ in pairs).most_common(1)[0]
+        raise BadSeries(f"a label twice: {name[:_SHOWN]!r}")
     if "" in labels:
         raise BadSeries("a label without a name")
     labels = {name: value for name, value in labels.items() if value}

@@ -6,6 +6,7 @@ found from the end, many series at once.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -20,6 +21,8 @@ Times = NDArray[np.int64]
 
 SAMPLES: Final = 2  # the field in both versions
 FULL, EMPTY = 18, 9  # bytes of a sample field with a value, and of one whose value is 0
+MOST: Final = 1_000_000  # messages of a request, far more than one of 64 MiB needs; see ``rest``
+_MOST_BYTES: Final = 2**21  # of one of them
 _TIME: Final = 6  # bytes of a time in milliseconds, from 1971 to 2109
 
 
@@ -95,8 +98,21 @@ def messages(data: bytes, tag: int, at: int = 0) -> tuple[list[int], list[int], 
             add_start(at)
             at += length
             add_end(at)
+            if len(ends) > MOST:
+                raise Malformed(f"more than {MOST:,} messages")
     except IndexError:
         raise Malformed("it ends within a message") from None
     if at > size:
         raise Malformed(f"byte {starts[-1]}: a message that is longer than what there is")
     return starts, ends, at
+
+
+def rest(data: bytes, at: int) -> Iterator[Field]:
+    """The fields of the request from here on. Raises Malformed where there are too many, or too
+    large ones: two bytes can be a field, and each costs some hundred bytes of memory."""
+    for count, field in enumerate(fields(data, at, len(data))):
+        if count >= MOST:
+            raise Malformed(f"more than {MOST:,} messages")
+        if field.end - field.start > _MOST_BYTES:
+            raise Malformed(f"byte {field.start}: a message of more than 2 MB")
+        yield field

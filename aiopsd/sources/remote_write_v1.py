@@ -28,6 +28,7 @@ from aiopsd.sources.remote_write_series import (
     endings,
     histogram,
     messages,
+    rest,
     sample,
 )
 
@@ -63,9 +64,7 @@ class _Scan:
 
     def _cut(self, body: bytes) -> tuple[list[int], list[int]]:
         starts, ends, at = messages(body, _SERIES << 3 | BYTES)
-        while at < len(body):
-            field = next(fields(body, at, len(body)))
-            at = field.end
+        for field in rest(body, at):
             if field.number == _METADATA:
                 self._describe(field)
             elif field.number == _SERIES:

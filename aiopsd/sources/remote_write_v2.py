@@ -25,6 +25,7 @@ from aiopsd.sources.remote_write_series import (
     endings,
     histogram,
     messages,
+    rest,
     sample,
 )
 
@@ -94,9 +95,7 @@ class _Scan:
         starts, ends, at = messages(body, _SYMBOLS << 3 | BYTES)
         symbols = [body[start:end] for start, end in zip(starts, ends, strict=True)]
         self._starts, self._ends, at = messages(body, _SERIES << 3 | BYTES, at)
-        while at < len(body):
-            field = next(fields(body, at, len(body)))
-            at = field.end
+        for field in rest(body, at):
             if field.number in (_SYMBOLS, _SERIES) and field.kind != BYTES:
                 raise Malformed(f"field {field.number} should have a length")
             if field.number == _SYMBOLS:

@@ -382,11 +382,35 @@ def test_an_empty_label_is_none() -> None:
         (b"\x0a\x05abc", "longer than what there is"),
         (b"\x0b\x05abc", "no wire type 3"),
         (b"\x00\x05abc", "no field 0"),
+        (inner(9, b"") + inner(1, bytes(2**21 + 1)), "a message of more than 2 MB"),
     ],
 )
 def test_what_is_wrong_is_said(body: bytes, said: str) -> None:
     with pytest.raises(Malformed, match=said):
         (Version2 if "asked" in said else Version1)(SeriesTable()).read(body)
+
+
+@pytest.mark.parametrize(
+    ("reader", "body"),
+    [
+        (Version1, b"\x0a\x00" * 1_000_001),
+        (Version2, b"\x22\x00" * 1_000_001),
+        (Version2, b"\x2a\x00" * 1_000_001),
+        (Version1, b"\x1a\x00" * 1_000_001),
+        (Version1, 3 * inner(1, b"\x1a\x00" * 400_000)),
+    ],
+    ids=["series", "texts", "series of 2.0", "metadata", "exemplars"],
+)
+def test_millions_of_empty_messages_are_refused(reader: type[Reader], body: bytes) -> None:
+    """Each would take some hundred bytes of memory for two, and there are 32 million in 64 MiB."""
+    with pytest.raises(Malformed, match="more than 1,000,000"):
+        reader(SeriesTable()).read(body)
+
+
+def test_a_complaint_is_short() -> None:
+    pairs = [(f"{n}" * 1000, "") for n in (1, 2, 2)]
+    written, _ = read(Version1, version1([Series(pairs, [(1.0, T)])]))
+    assert written.complaint == f"a label twice: {'2' * 60!r}"
 
 
 def test_a_full_table_refuses_by_count() -> None:
