@@ -21,6 +21,7 @@ EXAMPLE = """aiopsd replay --since 7d
   aiopsd replay --from 2026-11-01 --to '2026-11-08 12:00' --json"""
 LEARN_SECS = 86_400.0  # at most, and a quarter of the window
 SHOWN_INCIDENTS = 10
+ENOUGH_SHARE = 0.5  # with values for less of the time, a rule's silence says little
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -140,6 +141,7 @@ def _told(report: Report) -> Iterator[str]:
     judged = [(one, one.counts) for one in report.rules if one.counts is not None]
     if judged:
         yield from _table(judged, window.judged_secs / 86_400)
+        yield from _silent([one for one, _ in judged])
     for one, counts in judged:
         if counts.examples:
             yield f"\n{one.rule}, the first ones:"
@@ -163,6 +165,16 @@ def _table(judged: list[tuple[RuleReport, Counts]], days: float) -> Iterator[str
         yield line.rstrip()
 
 
+def _silent(judged: list[RuleReport]) -> Iterator[str]:
+    """A rule that heard nothing is as quiet as a good one, and must not pass for it."""
+    if none := [one.rule for one in judged if not one.series]:
+        yield f"\nno data: {', '.join(none)}: what they ask had no answer in this time"
+    heard = [one for one in judged if one.series and one.heard_share < ENOUGH_SHARE]
+    if heard:
+        shares = ", ".join(f"{one.rule} {one.heard_share:.1%}" for one in heard)
+        yield f"\nlittle data, as a share of the time judged: {shares}"
+
+
 def _example(one: Example) -> str:
     return (f"  {_when(one.onset_s)}  {one.tier:10}  {_age(one.lasted_secs):>6}  {one.title}"
             f"  {_labels(one.labels)}").rstrip()  # fmt: skip
@@ -179,9 +191,13 @@ def _incidents(report: Report) -> Iterator[str]:
     for one in report.incidents[:SHOWN_INCIDENTS]:
         lasted = "still open" if one.resolved_s is None else _age(one.resolved_s - one.opened_s)
         yield (f"  {_when(one.opened_s)}  {one.severity:8}  {lasted:>10}  "
-               f"{len(one.anomalies)} anomalies  {one.title}")  # fmt: skip
+               f"{_anomalies(len(one.anomalies))}  {one.title}")  # fmt: skip
     if many > SHOWN_INCIDENTS:
         yield f"  and {many - SHOWN_INCIDENTS} more; --json gives all"
+
+
+def _anomalies(count: int) -> str:
+    return "1 anomaly" if count == 1 else f"{count} anomalies"
 
 
 def _labels(labels: Mapping[str, str]) -> str:

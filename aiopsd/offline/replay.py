@@ -54,6 +54,7 @@ class RuleReport:
     trouble: str = ""
     series: int = 0
     ticks: int = 0  # judged ones
+    heard_share: float = 0.0  # of the values that all its series could have had
     strange_share: float = 0.0  # of the time of all its series
     counts: Counts | None = None
 
@@ -136,9 +137,12 @@ class _Replaying:
             self._told(rule.id, done_s / max(window.end_s - window.begin_s, 1.0))
         self._tallies.append(life.tally)
         self._labels += [life.table.labels(index) for index in life.table.of(rule.id)]
-        strange = life.tally.counts(window.end_s)
-        share = strange.strange_secs / max(window.judged_secs * len(life.table), 1.0)
-        return RuleReport(rule.id, "", len(life.table), life.ticks, min(share, 1.0), strange)
+        counts, lives_secs = life.tally.counts(window.end_s), window.judged_secs * len(life.table)
+        heard_secs = life.values * grid.every_ms / 1000
+        heard, strange = (
+            min(x / max(lives_secs, 1.0), 1.0) for x in (heard_secs, counts.strange_secs)
+        )
+        return RuleReport(rule.id, "", len(life.table), life.ticks, heard, strange, counts)
 
     def incidents(self) -> tuple[Incident, ...] | None:
         if any(tally.overflow for tally in self._tallies):
@@ -178,7 +182,7 @@ class _Life:
 
     def __init__(self, rule: RuleSettings, table: SeriesTable, window: Window) -> None:
         assert rule.detector is not None  # noqa: S101 - the caller has looked
-        self.table, self.tally, self.ticks = table, Tally(), 0
+        self.table, self.tally, self.ticks, self.values = table, Tally(), 0, 0
         self._rule, self._window = rule.id, window
         self._watch = Watch(rule_info(rule), rule.detector, table.labels)
 
@@ -194,6 +198,7 @@ class _Life:
             batch = Batch(self._rule, time_s, series[here], portion.values[row, here], history)
             self.tally.take(time_s, self._watched(self.table.record(batch), judged, row))
             self.ticks += not history
+            self.values += 0 if history else int(np.count_nonzero(here))
 
     def _at_once(self, portion: Portion, series: Indexes, there: Flags) -> Judged | None:
         """A band takes a stretch many times faster than its ticks, and says the same of it where

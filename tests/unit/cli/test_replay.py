@@ -18,6 +18,8 @@ RULES = """
 pack: shop
 rules:
   - {id: errors, promql: errors, every: 1m, detector: {type: threshold, above: 5}, title: errors}
+  - {id: nothing, promql: nothing, every: 1m, detector: {type: band}}
+  - {id: lately, promql: lately, every: 1m, detector: {type: threshold, above: 99}}
   - {id: broken, promql: "sum((", every: 1m, detector: {type: band}}
 """
 
@@ -26,6 +28,8 @@ def evaluate(query: str, time_s: float) -> Iterator[tuple[dict[str, str], float]
     if query == "sum((":
         raise BadData("parse error")
     hours = (time_s - START_S) / 3600
+    if query == "nothing" or (query == "lately" and hours < 18):
+        return
     yield {"service": "web"}, 50.0 if 5 <= hours % 12 < 5.5 else 0.0
 
 
@@ -83,6 +87,13 @@ async def test_a_refused_rule_is_named(config: str, capsys: Capture) -> None:
     out = capsys.readouterr().out
     assert "not replayed: broken: refused: " in out
     assert "\nerrors  " in out
+
+
+async def test_silence_for_want_of_data_is_told(config: str, capsys: Capture) -> None:
+    assert await typed("-c", config, "--from", "2023-11-15", "--to", "2023-11-16") == 1
+    out = capsys.readouterr().out
+    assert "\nno data: nothing: what they ask had no answer in this time\n" in out
+    assert "\nlittle data, as a share of the time judged: lately 33.3%\n" in out
 
 
 @pytest.mark.parametrize(
