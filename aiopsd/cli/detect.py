@@ -23,6 +23,7 @@ COLUMNS = ("timestamp", "value", "score", "is_anomaly", "is_certain", "alert_sco
            "low", "high")  # fmt: skip
 QUIET_SECS = 2.0  # work that is over sooner needs no progress
 SHOWN = 50
+ENOUGH = 20  # samples, from which on a series is judged
 WRITE_ROWS = 16_384
 
 
@@ -144,8 +145,10 @@ def _told(table: Table, judged: Judgement) -> Iterator[str]:
     certain = sum(one["certain"] for one in found)
     columns = "1 column" if len(table.names) == 1 else f"{len(table.names)} columns"
     yield f"{len(table.stamps):,} rows, {columns}: {len(found)} strange, {certain} of them certain"
+    if len(table.stamps) <= ENOUGH:
+        yield f"too few to tell: a series is judged after {ENOUGH} rows"
     if found:
-        yield f"{'since':25} {'value':>12} {'expected':>12}   usual range"
+        yield f"{'since':25} {table.names[0][:12]:>12} {'expected':>12}   usual range"
     for one in sorted(sorted(found, key=_loudness)[:SHOWN], key=lambda one: int(one["row"])):
         usual = f"{_shown(one['low'])} to {_shown(one['high'])}"
         sure = "  certain" if one["certain"] else ""

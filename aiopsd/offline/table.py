@@ -34,6 +34,7 @@ NOTHING: Final = frozenset(
 )  # fmt: skip
 PORTION: Final = 16_384  # rows that are text at the same time
 MAX_CELL_CHARS: Final = 1_000_000
+SHARED_TIMES: Final = 0.1  # more rows that share theirs look like several series below each other
 _THOUSANDS: Final = re.compile(r"[+-]?\d{1,3}(?:[, \u00a0\u202f']\d{3})+(?:\.\d+)?")
 _DECIMAL_COMMA: Final = re.compile(r"[+-]?\d+,\d+(?:[eE][+-]?\d+)?")
 
@@ -172,6 +173,12 @@ class _Reading:
         if len(lost):
             where = f"{self.name}:{self._lines[lost[0]]}:{time_at + 1}"
             remarks.append(f"{where}: no time; {_rows(len(lost))} judged at the time before")
+        twice = len(times_s) - len(lost) - len(np.unique(times_s[np.isfinite(times_s)]))
+        if twice > SHARED_TIMES * len(times_s):
+            remarks.append(
+                f"{self.name}: {_rows(twice)} at a time that was there before: judged as one "
+                "series; if they are several, give each a column or a file"
+            )
         kept = tuple(names[n] or f"column {places[n] + 1}" for n in good)
         return Table(stamps, times_s, values[:, good], kept, tuple(remarks))
 

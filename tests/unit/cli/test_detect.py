@@ -77,6 +77,15 @@ def test_a_table_for_people(spiky: str, capsys: Capture) -> None:
     assert found[0].startswith("1700150000 ")
 
 
+def test_silence_about_a_short_file_is_explained(tmp_path: Path, capsys: Capture) -> None:
+    (tmp_path / "in.csv").write_text("".join(f"{n},{n % 3}\n" for n in range(12)))
+    assert main(["detect", str(tmp_path / "in.csv")]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "12 rows, 1 column: 0 strange, 0 of them certain",
+        "too few to tell: a series is judged after 20 rows",
+    ]
+
+
 def test_json_for_machines(spiky: str, capsys: Capture) -> None:
     assert main(["detect", spiky, "--json"]) == 0
     found = json.loads(capsys.readouterr().out)

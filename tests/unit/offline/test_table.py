@@ -119,6 +119,14 @@ def test_rows_without_a_time(read) -> None:
     assert table.remarks[0].endswith("in.csv:3:1: no time; 1 row judged at the time before")
 
 
+def test_several_series_below_each_other_are_not_taken_for_one_in_silence(read) -> None:
+    table = read("time,host,v\n" + "".join(f"{n},a,1\n{n},b,9\n" for n in range(10)))
+    assert table.remarks[1].endswith(
+        "in.csv: 10 rows at a time that was there before: judged as one series; if they are "
+        "several, give each a column or a file"
+    )
+
+
 def test_more_rows_than_a_portion(read, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("aiopsd.offline.table.PORTION", 7)
     rows = [f"{n},{n}" for n in range(100)]
