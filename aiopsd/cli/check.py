@@ -45,7 +45,7 @@ def _good(config: Config) -> list[str]:
              f"no playbook may go beyond {config.daemon.automation.mode}"]  # fmt: skip
     if not config.rules:
         folder = config.base / config.daemon.rules
-        lines.append(f"but nothing is judged: no rules in {folder}")
+        lines.append(f"but no series opens an incident: no rules in {folder}")
     return lines
 
 

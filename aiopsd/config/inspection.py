@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -85,7 +85,8 @@ def inspect(path: Path) -> tuple[Config | None, list[Problem]]:
     if document.data is None:
         if not document.problems:
             document.complain((), "the file is empty; `aiopsd init` writes one that works")
-        return None, document.problems
+        hint = "" if path.exists() else "; -c FILE names it, `aiopsd init` writes one"
+        return None, [replace(one, text=one.text + hint) for one in document.problems]
     if not isinstance(document.data, dict):
         Reader(document).read(DaemonSettings, document.data)
         return None, sorted(document.problems)

@@ -96,13 +96,15 @@ def test_no_rules_is_said_though_it_is_no_fault(config: Path, capsys: Capture) -
     assert main(["check"]) == 0
     out = capsys.readouterr().out
     assert out.startswith("good: 1 source, 0 rules, 0 playbooks;")
-    assert f"but nothing is judged: no rules in {config.parent / 'rules'}" in out
+    assert f"but no series opens an incident: no rules in {config.parent / 'rules'}" in out
 
 
 @pytest.mark.parametrize(("name", "why"), [("none.yaml", "No such file"), ("rules", "Is a direct")])
 def test_no_such_configuration(config: Path, name: str, why: str, capsys: Capture) -> None:
     assert main(["check", "-c", name]) == 1
-    assert f"{name}:1:1: cannot be read: {why}" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert f"{name}:1:1: cannot be read: {why}" in out
+    assert ("-c FILE names it, `aiopsd init` writes one" in out) == (name == "none.yaml")
 
 
 def test_check_and_run_say_the_same(config: Path, capsys: Capture) -> None:
