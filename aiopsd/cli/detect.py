@@ -46,6 +46,9 @@ def run(args: argparse.Namespace) -> int:
     if args.json and args.output == "-":
         print("--json and -o - would both write to standard output", file=sys.stderr)
         return 2
+    if args.output and _same(args.input, args.output):
+        print(f"{args.output} is read: another name must be written", file=sys.stderr)
+        return 2
     table = read_table(args.input)
     for remark in table.remarks:
         print(remark, file=sys.stderr)
@@ -73,6 +76,14 @@ def _progress(rows: int) -> Callable[[int], None]:
     return told
 
 
+def _same(read: str, written: str) -> bool:
+    """One file by both names: its other columns would be lost."""
+    try:
+        return read != "-" and written != "-" and Path(read).samefile(written)
+    except OSError:  # what is not there yet is another one
+        return False
+
+
 # --- every row --------------------------------------------------------------------------
 
 
@@ -80,13 +91,16 @@ def _write(name: str, table: Table, judged: Judgement) -> None:
     """Raises Refused."""
     from aiopsd.errors import Refused
 
-    if name == "-":
-        _rows(sys.stdout, table, judged)
-        return
     try:
+        if name == "-":
+            _rows(sys.stdout, table, judged)
+            sys.stdout.flush()
+            return
         opened: Any = gzip.open if name.endswith(".gz") else Path.open
         with opened(Path(name), "wt", encoding="utf-8", newline="") as file:
             _rows(file, table, judged)
+    except BrokenPipeError:  # who reads us has enough
+        raise
     except OSError as error:
         raise Refused(f"cannot write {name}: {error.strerror}") from None
 

@@ -60,6 +60,8 @@ def _window(args: argparse.Namespace, now_s: float) -> Window:
         raise Refused("say how far back: --since 7d, or --from TIME")
     end_s = min(_moment("--to", args.end), now_s) if args.end else now_s
     begin_s = _moment("--from", args.begin) if args.begin else end_s - _secs("--since", args.since)
+    if begin_s < 0:
+        raise Refused("the window begins before 1970, and before there was anything to judge")
     if begin_s >= end_s:
         raise Refused("the window is empty: it must begin before it ends, and before now")
     quarter_secs = (end_s - begin_s) / 4

@@ -35,6 +35,7 @@ NOTHING: Final = frozenset(
 PORTION: Final = 16_384  # rows that are text at the same time
 MAX_CELL_CHARS: Final = 1_000_000
 SHARED_TIMES: Final = 0.1  # more rows that share theirs look like several series below each other
+MAX_LINE_CHARS: Final = 16_000_000  # a file without line ends may be a disk
 _THOUSANDS: Final = re.compile(r"[+-]?\d{1,3}(?:[, \u00a0\u202f']\d{3})+(?:\.\d+)?")
 _DECIMAL_COMMA: Final = re.compile(r"[+-]?\d+,\d+(?:[eE][+-]?\d+)?")
 
@@ -55,6 +56,8 @@ def read_table(name: str) -> Table:
     reading = _Reading("standard input" if name == "-" else name)
     try:
         if name == "-":
+            if sys.stdin is None:  # who started us closed it
+                raise Refused("standard input is closed")
             return reading.read(sys.stdin.buffer)
         with Path(name).open("rb") as file:
             return reading.read(file)
@@ -80,18 +83,18 @@ class _Reading:
         self._filled: dict[int, int] = {}  # column: cells that are not empty
 
     def read(self, file: BinaryIO) -> Table:
-        text = _text(file)
-        first = text.readline()
+        lines = _lines(_text(file))
+        first = next(lines, "")
         while first and (not first.strip("\ufeff\r\n \t") or first.startswith("#")):
             self._line += 1
-            first = text.readline()
+            first = next(lines, "")
         if not first:
             raise self.refused("empty; expected rows of timestamp,value")
         first = first.removeprefix("\ufeff")
         mark = _delimiter(first)
         self._comma_is_point = mark == ";"
         csv.field_size_limit(MAX_CELL_CHARS)
-        rows = csv.reader(chain([first], text), delimiter=mark, skipinitialspace=True)
+        rows = csv.reader(chain([first], lines), delimiter=mark, skipinitialspace=True)
         return self._table(rows)
 
     def refused(self, what: str, line: int | None = None, column: int = 0) -> Refused:
@@ -208,6 +211,14 @@ def _text(file: BinaryIO) -> io.TextIOWrapper:
     wide = plain.peek(2)[:2] in (b"\xff\xfe", b"\xfe\xff")
     encoding, errors = ("utf-16", "strict") if wide else ("utf-8", "replace")
     return io.TextIOWrapper(plain, encoding, errors, newline="")
+
+
+def _lines(text: io.TextIOWrapper) -> Iterator[str]:
+    """Raises csv.Error before one takes all memory."""
+    while line := text.readline(MAX_LINE_CHARS):
+        if len(line) == MAX_LINE_CHARS:
+            raise csv.Error(f"a line of {MAX_LINE_CHARS:,} characters or more")
+        yield line
 
 
 def _peekable(file: Any) -> io.BufferedReader:

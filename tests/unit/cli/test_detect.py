@@ -46,6 +46,23 @@ def test_one_row_out_for_each_row_in(spiky: str, tmp_path: Path, capsys: Capture
     assert rows[550]["score"] == "0"
 
 
+def test_what_is_read_is_not_written(spiky: str, tmp_path: Path, capsys: Capture) -> None:
+    before, link = Path(spiky).read_bytes(), tmp_path / "link.csv"
+    link.symlink_to(spiky)
+    for output in (spiky, str(link)):
+        assert main(["detect", spiky, "-o", output]) == 2
+        assert "is read: another name must be written" in capsys.readouterr().err
+    assert Path(spiky).read_bytes() == before
+
+
+def test_a_full_disk_behind_a_pipe_is_said(spiky: str) -> None:
+    with Path("/dev/full").open("w") as full:
+        words = [sys.executable, "-m", "aiopsd", "detect", spiky, "-o", "-"]
+        done = subprocess.run(words, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.stderr.startswith("cannot write -: No space left on device\n")
+    assert "Traceback" not in done.stderr
+
+
 def test_each_column_is_what_its_name_says(spiky: str, capsys: Capture) -> None:
     main(["detect", spiky, "-o", "-"])
     rows, table = rows_of(capsys.readouterr().out), read_table(spiky)

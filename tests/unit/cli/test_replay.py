@@ -105,6 +105,7 @@ async def test_silence_for_want_of_data_is_told(config: str, capsys: Capture) ->
         (("--from", "yesterday"), "--from: 'yesterday' is not a time"),
         (("--from", "2023-11-15", "--to", "2023-11-14"), "the window is empty"),
         (("--from", "2093-11-15"), "the window is empty"),
+        (("--from=-1e300",), "the window begins before 1970"),
         (("--since", "2h", "--learn", "2h"), "--learn leaves nothing to judge"),
     ],
 )

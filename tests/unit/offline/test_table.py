@@ -164,6 +164,17 @@ def test_no_such_file(tmp_path: Path) -> None:
         read_table(str(tmp_path))
 
 
+def test_a_file_without_lines_is_not_read_to_its_end() -> None:
+    with pytest.raises(Refused, match="zero:1:1: not a table: a line of 16,000,000 characters"):
+        read_table("/dev/zero")
+
+
+def test_standard_input_may_be_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", None)
+    with pytest.raises(Refused, match="standard input is closed"):
+        read_table("-")
+
+
 CELLS = st.sampled_from(["", "1", "2.5", "NA", "x", "nan", "1e400", '"a\nb"', "'", "2014-04-01"])
 
 
