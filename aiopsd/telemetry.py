@@ -19,6 +19,22 @@ from aiopsd.contracts import Clock
 log = logging.getLogger("aiopsd")
 
 
+MAX_CHARS = 8_192  # of a message; a title holds what labels say, and they may say a megabyte
+
+
+class PlainLines(logging.Formatter):
+    """For people on a terminal: what labels and lines hold can neither steer it nor look like a
+    line of its own."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
+        lines = super().formatMessage(record)[:MAX_CHARS].split("\n")
+        return "\n    ".join(line if line.isprintable() else _tame(line) for line in lines)
+
+
+def _tame(line: str) -> str:
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
+
+
 class JsonLines(logging.Formatter):
     """One JSON object a line; journald keeps the time itself, others need it too."""
 
@@ -27,7 +43,7 @@ class JsonLines(logging.Formatter):
             "time": self.formatTime(record, "%Y-%m-%dT%H:%M:%S%z"),
             "level": record.levelname.lower(),
             "logger": record.name,
-            "message": record.getMessage(),
+            "message": record.getMessage()[:MAX_CHARS],
         }
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
@@ -40,7 +56,7 @@ def set_up_logging(level: str = "info") -> None:
     if os.environ.get("JOURNAL_STREAM"):
         handler.setFormatter(JsonLines())
     else:
-        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(message)s"))
+        handler.setFormatter(PlainLines("%(asctime)s %(levelname)-7s %(message)s"))
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     logging.getLogger("asyncio").setLevel(logging.WARNING)
 

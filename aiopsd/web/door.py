@@ -7,10 +7,12 @@ oldest makes room for the newest. Handlers bound themselves what they wait for.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from aiopsd.contracts import Handler
 from aiopsd.errors import ConfigError
@@ -25,6 +27,7 @@ LEAVE_SECS = 2.0  # for requests under way when the daemon stops
 async def serving(app: web.Application, host: str, port: int) -> AsyncIterator[None]:
     """For the length of the block. Raises ConfigError when the address cannot be had."""
     app.middlewares.insert(0, _in_time)
+    logging.getLogger("aiohttp.server").addFilter(_tellable)
     runner = web.AppRunner(
         app, access_log=None, keepalive_timeout=ASK_SECS, shutdown_timeout=LEAVE_SECS
     )
@@ -37,6 +40,11 @@ async def serving(app: web.Application, host: str, port: int) -> AsyncIterator[N
             listener.close()
     finally:
         await runner.cleanup()
+
+
+def _tellable(record: logging.LogRecord) -> bool:
+    """What is no HTTP is told its sender; here its bytes, perhaps a token, would come with it."""
+    return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
 
 
 async def _listen(runner: web.AppRunner, host: str, port: int) -> asyncio.Server:

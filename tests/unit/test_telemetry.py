@@ -5,7 +5,7 @@ import logging
 
 import pytest
 
-from aiopsd.telemetry import JsonLines, Telemetry
+from aiopsd.telemetry import MAX_CHARS, JsonLines, PlainLines, Telemetry
 
 
 def test_gone_and_back_are_one_line_each(caplog: pytest.LogCaptureFixture) -> None:
@@ -58,6 +58,20 @@ def test_exposition_is_text_format_with_escapes() -> None:
     ) in text
     assert text.count("# TYPE") == len(set(text.split("# TYPE ")[1:])) == 5
     assert 'aiopsd_part_gone{part="prom"} 1\n' in text
+
+
+def test_a_label_cannot_write_lines_of_its_own_or_steer_a_terminal() -> None:
+    title = "up\n2026-01-01 INFO    stopped \x1b[2J\u202ecod.exe \ud800"
+    record = logging.LogRecord("x", 20, "f", 1, "incident title=%s", (title,), None)
+    assert PlainLines("%(levelname)s %(message)s").format(record) == (
+        "INFO incident title=up\n    2026-01-01 INFO    stopped \\x1b[2J\\u202ecod.exe \\ud800"
+    )
+
+
+@pytest.mark.parametrize("formatter", [PlainLines("%(message)s"), JsonLines()])
+def test_no_line_is_a_megabyte(formatter: logging.Formatter) -> None:
+    record = logging.LogRecord("x", 20, "f", 1, "%s", ("x" * 1_000_000,), None)
+    assert MAX_CHARS <= len(formatter.format(record)) < MAX_CHARS + 200
 
 
 def test_json_lines_are_one_line_even_with_a_traceback() -> None:

@@ -50,6 +50,17 @@ async def test_an_answer_has_a_deadline(path: str, monkeypatch: pytest.MonkeyPat
         await left_alone(port, f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
 
 
+async def test_a_broken_header_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
+    """aiohttp would show its bytes, and they may be a token."""
+    port = free_port()
+    async with asyncio.timeout(20), door.serving(application(), "127.0.0.1", port):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"GET /much HTTP/1.1\r\nAuthorization: Bearer s3cr3t\x01\r\n\r\n")
+        assert (await reader.readline()).split()[1] == b"400"
+        writer.close()
+    assert caplog.text == ""
+
+
 async def test_leaving_does_not_wait_for_slow_readers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(door, "LEAVE_SECS", 0.2)
     port = free_port()
