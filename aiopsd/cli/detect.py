@@ -157,8 +157,9 @@ def _anomaly(table: Table, judged: Judgement, row: int) -> dict[str, Any]:
 def _told(table: Table, judged: Judgement) -> Iterator[str]:
     found = _summary(table, judged)["anomalies"]
     certain = sum(one["certain"] for one in found)
+    rows = "1 row" if len(table.stamps) == 1 else f"{len(table.stamps):,} rows"
     columns = "1 column" if len(table.names) == 1 else f"{len(table.names)} columns"
-    yield f"{len(table.stamps):,} rows, {columns}: {len(found)} strange, {certain} of them certain"
+    yield f"{rows}, {columns}: {len(found)} strange, {certain} of them certain"
     if len(table.stamps) <= ENOUGH:
         yield f"too few to tell: a series is judged after {ENOUGH} rows"
     if found:

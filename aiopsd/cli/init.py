@@ -19,8 +19,9 @@ MAX_BODY_BYTES = 64 * 2**20
 STREAM_LABELS = ("service_name", "job", "app", "namespace")  # one of them is on every log line
 FIRST_RUN = """
 next:
-  aiopsd check{where}      nothing wrong?
-  aiopsd run{where}        watch; playbooks only observe until you say otherwise
+  aiopsd check{where}               nothing wrong?
+  aiopsd replay{where} --since 7d   how loud would it have been?
+  aiopsd run{where}                 watch; playbooks only observe until you say otherwise
 """
 
 
