@@ -35,6 +35,7 @@ AHEAD_SECS = 600.0  # a sender's clock may be ahead by this much
 _AT_ONCE_BYTES = 2**20  # more is read in a thread, so that the loop goes on
 _COMING = 8  # bodies of the largest size that may be on their way at once
 _MOST_TYPES = 100_000  # and those of one request more
+_MOST_TOLD = 200  # refusals; of a larger crowd, the first ones
 _LOOKS = 4  # in `silent_after`
 _V1, _V2 = "prometheus.WriteRequest", "io.prometheus.write.v2.Request"
 
@@ -95,6 +96,7 @@ class RemoteWriteSource:
         self._waiting: dict[int, _Request] = {}
         self._waiting_samples = self._coming_bytes = 0
         self._course = Course()
+        self._told: set[tuple[str, int]] = set()  # senders, and how they were refused
         self._streaming = False
         if settings.path in context.routes:
             raise ConfigError(f"source {context.name}: `path: {settings.path}` is taken already")
@@ -164,15 +166,26 @@ class RemoteWriteSource:
 
     async def handle(self, request: web.Request) -> web.Response:
         """POST of one request. Answers in sentences, for who reads the sender's log."""
-        writer = request.transport
+        writer, sender = request.transport, request.remote or "unknown"
         try:
             written = await self._take(request, writer)
         except Wrong as wrong:
             self._context.count("refused_requests", 1)
+            self._tell(wrong, sender)
             return wrong.response()
         finally:
             self._gathering.leave(writer)
+        self._told = {one for one in self._told if one[0] != sender}
         return _answer(written)
+
+    def _tell(self, wrong: Wrong, sender: str) -> None:
+        """Once until it goes well again: what is refused for good, the sender drops."""
+        if wrong.status >= 500 or (sender, wrong.status) in self._told:
+            return
+        if len(self._told) < _MOST_TOLD:
+            self._told.add((sender, wrong.status))
+            log.warning("source=%s refused what %s wrote, which it now drops: %s (%d)",
+                        self._context.name, sender, wrong, wrong.status)  # fmt: skip
 
     async def _take(self, request: web.Request, writer: Any) -> Written:
         """Returns when its samples are scored."""

@@ -240,6 +240,19 @@ async def test_a_retry_after_a_lost_answer_doubles_nothing() -> None:
 # --- what is answered 4xx, so that it does not ------------------------------------------------
 
 
+async def test_what_is_refused_for_good_is_logged_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "token").write_text("s3cret\n")
+    body = snappy(version1([up()]))
+    async with hook(tmp_path, token_file=SecretFile("token")) as one, committing(one):
+        for token in ("wrong", "wrong", "s3cret", "wrong"):
+            await one.post(body, Authorization=f"Bearer {token}")
+    said = [line for line in caplog.messages if "refused what" in line]
+    assert len(said) == 2
+    assert said[0].endswith("which it now drops: wrong or missing token (401)")
+
+
 async def test_token(tmp_path: Path) -> None:
     (tmp_path / "token").write_text("s3cret\n")
     body = snappy(version1([up()]))
