@@ -54,6 +54,8 @@ class SqliteStore:
             return await loop.run_in_executor(self._thread, work, self._db)
         except sqlite3.Error as error:
             raise JournalFailed(f"the journal {self._path} cannot be kept: {error}") from error
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:  # to be started again is no help
+            raise ConfigError(f"the journal {self._path} is damaged: {error}") from error
 
     async def append(self, *events: AnyEvent) -> None:
         now = self._clock()

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import sqlite3
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 
 from aiopsd.contracts import Store
 from aiopsd.errors import ConfigError, JournalFailed
-from aiopsd.model import Change, Gap, Halt
+from aiopsd.model import Change, Gap, Halt, Incident
 from aiopsd.stores import MemoryStore, SqliteStore
 from aiopsd.stores.pieces import PIECE_BYTES
 
@@ -197,4 +198,14 @@ async def test_a_damaged_checkpoint_is_refused_as_a_whole(
     assert dict(await store.load_checkpoint()) == {}
     await store.save_checkpoint({"a": b"1", "b": b""})
     assert dict(await store.load_checkpoint()) == {"a": b"1", "b": b""}
+    await store.close()
+
+
+@pytest.mark.parametrize("body", [b"\xf8\xff", b'{"type":', b'{"type": "Nothing"}'])
+async def test_a_damaged_journal_is_said_in_a_sentence(tmp_path: Path, body: bytes) -> None:
+    store = SqliteStore(tmp_path / "journal.db", lambda: 100.0)
+    with sqlite3.connect(tmp_path / "journal.db") as db:
+        db.execute("insert into things values ('Incident', 'INC-1', 1, 1.0, 1, ?)", (body,))
+    with pytest.raises(ConfigError, match=r"journal\.db is damaged: "):
+        await store.current(Incident)
     await store.close()
