@@ -111,7 +111,7 @@ def _rows(file: TextIO, table: Table, judged: Judgement) -> None:
     for first in range(0, len(table.stamps), WRITE_ROWS):
         part = slice(first, first + WRITE_ROWS)
         flags = (judged.is_anomaly[part] * 1).tolist(), (judged.is_certain[part] * 1).tolist()
-        band = (judged.expected, judged.low, judged.high)
+        band = (judged.expected[:, 0], judged.low[:, 0], judged.high[:, 0])
         writer.writerows(
             zip(
                 table.stamps[part],
@@ -143,11 +143,13 @@ def _summary(table: Table, judged: Judgement) -> dict[str, Any]:
 
 
 def _anomaly(table: Table, judged: Judgement, row: int) -> dict[str, Any]:
-    numbers = {"value": table.values[row, 0], "expected": judged.expected[row],
-               "low": judged.low[row], "high": judged.high[row]}  # fmt: skip
+    at = row, judged.strangest[row]
+    numbers = {"value": table.values[at], "expected": judged.expected[at],
+               "low": judged.low[at], "high": judged.high[at]}  # fmt: skip
     return {
         "row": row + 1,
         "timestamp": table.stamps[row],
+        "column": table.names[at[1]],
         **{name: float(x) if abs(x) < float("inf") else None for name, x in numbers.items()},
         "severity": round(float(judged.alert_score[row]), 6),
         "certain": bool(judged.is_certain[row]),
@@ -163,12 +165,13 @@ def _told(table: Table, judged: Judgement) -> Iterator[str]:
     if len(table.stamps) <= ENOUGH:
         yield f"too few to tell: a series is judged after {ENOUGH} rows"
     if found:
-        yield f"{'since':25} {table.names[0][:12]:>12} {'expected':>12}   usual range"
+        yield f"{'since':25} {'value':>12} {'expected':>12}   usual range"
     for one in sorted(sorted(found, key=_loudness)[:SHOWN], key=lambda one: int(one["row"])):
         usual = f"{_shown(one['low'])} to {_shown(one['high'])}"
+        of = f"  {one['column']}" if len(table.names) > 1 else ""
         sure = "  certain" if one["certain"] else ""
         yield (f"{one['timestamp']:25} {_shown(one['value']):>12} {_shown(one['expected']):>12}   "
-               f"{usual}{sure}")  # fmt: skip
+               f"{usual}{of}{sure}")  # fmt: skip
     if len(found) > SHOWN:
         yield f"the {SHOWN} strangest; -o OUT.csv or --json gives all"
 

@@ -24,15 +24,16 @@ Flags = NDArray[np.bool_]
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """All shapes ``[rows]``; ``score`` is of every row, ``alert_score`` only where news is."""
+    """``[rows]``, and where it says so ``[rows, columns]``; ``alert_score`` only where news is."""
 
     score: Floats
     is_anomaly: Flags
     is_certain: Flags
     alert_score: Floats
-    expected: Floats  # of the first column, as are the two limits
+    expected: Floats  # [rows, columns], as are the two limits
     low: Floats
     high: Floats
+    strangest: NDArray[np.intp]  # column
 
 
 def judge(
@@ -97,7 +98,8 @@ class _Engine:
             is_anomaly=one.suspicious,
             is_certain=one.certain,
             alert_score=one.alert,
-            expected=columns.expected[:, 0],
-            low=columns.low[:, 0],
-            high=columns.high[:, 0],
+            expected=columns.expected,
+            low=columns.low,
+            high=columns.high,
+            strangest=columns.plain.argmax(axis=1),
         )

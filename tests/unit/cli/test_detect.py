@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from aiopsd.cli import main
-from aiopsd.offline.judging import Judgement, judge
+from aiopsd.offline.judging import judge
 from aiopsd.offline.table import read_table
 
 Capture = pytest.CaptureFixture[str]
@@ -67,11 +67,10 @@ def test_each_column_is_what_its_name_says(spiky: str, capsys: Capture) -> None:
     main(["detect", spiky, "-o", "-"])
     rows, table = rows_of(capsys.readouterr().out), read_table(spiky)
     judged = judge(table.times_s, table.values)
-    for name in Judgement.__slots__:
+    for name in COLUMNS[2:]:
         written = [float(row[name] or "nan") for row in rows]
-        assert written == pytest.approx(
-            getattr(judged, name).astype(float), rel=1e-5, nan_ok=True
-        ), name
+        found = getattr(judged, name).reshape(len(rows), -1)[:, 0].astype(float)
+        assert written == pytest.approx(found, rel=1e-5, nan_ok=True), name
 
 
 def test_gzip_and_pipes_say_the_same(
@@ -92,6 +91,19 @@ def test_a_table_for_people(spiky: str, capsys: Capture) -> None:
     assert first.startswith("600 rows, 1 column: 1 strange, ")
     assert head.split()[:3] == ["since", "value", "expected"]
     assert found[0].startswith("1700150000 ")
+
+
+def test_of_many_columns_the_strangest_is_shown(tmp_path: Path, capsys: Capture) -> None:
+    values = np.array([50.0, 0.1]) + 0.01 * np.random.default_rng(3).standard_normal((600, 2))
+    values[500, 1] += 3
+    rows = [f"{1_700_000_000 + 300 * n},{a:.4f},{b:.4f}\n" for n, (a, b) in enumerate(values)]
+    (tmp_path / "in.csv").write_text("time,cpu,latency\n" + "".join(rows))
+    assert main(["detect", str(tmp_path / "in.csv"), "--json"]) == 0
+    (one,) = json.loads(capsys.readouterr().out)["anomalies"]
+    assert (one["row"], one["column"]) == (501, "latency")
+    assert one["low"] < one["expected"] < one["high"] < 3 < one["value"]
+    main(["detect", str(tmp_path / "in.csv")])
+    assert "  latency" in capsys.readouterr().out
 
 
 def test_silence_about_a_short_file_is_explained(tmp_path: Path, capsys: Capture) -> None:
