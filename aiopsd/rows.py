@@ -152,24 +152,24 @@ class Cell(NamedTuple):
 CHUNK: Final = 4096  # series a chunk: its temporaries stay in cache, a call is shared by many
 
 
-class Lane:
+class Lane(dict[str, NDArray[Any]]):
     """Some series of one chunk: columns ``[..., series]``, to be changed in place.
 
     Where the series lie side by side these are views; elsewhere they are copies, which ``close``
-    puts back. ``lane["level"] += step`` is in place in both cases.
+    puts back. ``lane["level"] += step`` is in place in both cases. What was read once is found
+    again as in any dict: nothing is asked for as often.
     """
 
-    __slots__ = ("_data", "_seen", "n", "where")
+    __slots__ = ("_data", "n", "where")
 
     def __init__(self, data: dict[str, NDArray[Any]], where: slice | At) -> None:
+        super().__init__()
         self._data, self.where = data, where
-        self._seen: dict[str, NDArray[Any]] = {}
-        self.n = where.stop - where.start if isinstance(where, slice) else len(where)
+        self.n: int = where.stop - where.start if isinstance(where, slice) else len(where)
 
-    def __getitem__(self, name: str) -> NDArray[Any]:
-        found = self._seen.get(name)
-        if found is None:
-            found = self._seen[name] = self._data[name][..., self.where]
+    def __missing__(self, name: str) -> NDArray[Any]:
+        found = self._data[name][..., self.where]
+        super().__setitem__(name, found)
         return found
 
     def __setitem__(self, name: str, value: Any) -> None:
@@ -197,9 +197,9 @@ class Lane:
     def close(self) -> None:
         """Puts copies back; what was read before is read again."""
         if not isinstance(self.where, slice):
-            for name, values in self._seen.items():
+            for name, values in self.items():
                 self._data[name][..., self.where] = values
-            self._seen.clear()
+            self.clear()
 
 
 class Sheet:
@@ -217,6 +217,7 @@ class Sheet:
         self._rows = Rows()
         self._chunks: list[dict[str, NDArray[Any]]] = []
         self._capacity = 0
+        self._kept: dict[tuple[int, int, int], Lane] = {}  # views: a tick comes again and again
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -240,8 +241,14 @@ class Sheet:
     def _lane(self, at: At) -> Lane:
         chunk, first = divmod(int(at[0]), CHUNK)
         side_by_side = int(at[-1]) - int(at[0]) == len(at) - 1 and bool((np.diff(at) == 1).all())
-        where = slice(first, first + len(at)) if side_by_side else at - chunk * CHUNK
-        return Lane(self._chunks[chunk], where)
+        if not side_by_side:
+            return Lane(self._chunks[chunk], at - chunk * CHUNK)
+        key = chunk, first, first + len(at)
+        if key not in self._kept:
+            if len(self._kept) > 2 * len(self._chunks):  # series come and go: others by now
+                self._kept.clear()
+            self._kept[key] = Lane(self._chunks[chunk], slice(*key[1:]))
+        return self._kept[key]
 
     def one(self, series: int) -> Lane | None:
         """The lane of a single known series."""
@@ -289,6 +296,7 @@ class Sheet:
     def _grow(self, rows: int) -> None:
         """The first chunk grows by doubling, as most rules have few series; then whole chunks."""
         while self._capacity < rows:
+            self._kept.clear()
             if 0 < self._capacity < CHUNK:
                 size = min(2 * self._capacity, CHUNK)
                 self._chunks[0] = {
