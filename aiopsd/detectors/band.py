@@ -286,7 +286,7 @@ class Band:
     def season(self, series: int) -> str:
         """``day`` or ``week`` where the band comes from such a profile."""
         lane = self._sheet.one(series)
-        return ("none", "day", "week")[int(lane["seasonal"][0])] if lane else "none"
+        return ("none", "day", "week")[int(lane["seasonal"][0])] if lane is not None else "none"
 
     # --- keeping ------------------------------------------------------------------------
 

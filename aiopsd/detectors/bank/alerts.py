@@ -58,7 +58,7 @@ class Machine:
         told, over = np.zeros_like(high), np.zeros(high.shape, np.bool_)
         reached = high >= self.limit
         for i in np.flatnonzero(reached.any(axis=1)).tolist():
-            some = np.flatnonzero(reached[i])
+            some = reached[i].nonzero()[0]
             told[i, some], over[i, some] = self._tell(lane, float(times[i]), high[i, some], some)
         return told, over
 
@@ -98,7 +98,7 @@ def own_bar(lane: Lane, times: Floats, high: Singles) -> Singles:
         return bar
     for i, half in enumerate(halves):
         ended = half != lane["half"]
-        if ended.any():
+        if np.count_nonzero(ended):
             part = lane.only(ended)
             _end_half(part)
             part.close()
@@ -110,7 +110,7 @@ def own_bar(lane: Lane, times: Floats, high: Singles) -> Singles:
 
 def _end_half(lane: Lane) -> None:
     count, peaks = lane["peaks_n"], lane["peaks"]
-    some = np.flatnonzero(lane["peak"] > 0)
+    some = (lane["peak"] > 0).nonzero()[0]
     peaks[count[some] % HALVES, some] = lane["peak"][some]
     count[some] = np.where(count[some] == HALVES * 2 - 1, HALVES, count[some] + 1)
     lane["peak"] = 0

@@ -78,8 +78,7 @@ def meet(lane: Lane, times: Floats, values: Floats) -> Ticks:
             y[i] = np.where(ok[i], y[i], before[i])
             if i + 1 < len(y):
                 before[i + 1] = y[i]
-    seen = np.cumsum(ok, axis=0, dtype=np.float32)
-    seen += count - ok
+    seen = running(np.add, count, ok[:-1])
     gone = np.empty(y.shape, np.float32)
     gone[0] = times[0] - lane["time"]
     gone[1:] = np.diff(times)[:, None]
@@ -91,7 +90,7 @@ def _pace(lane: Lane, gone: Singles) -> None:
     """The usual time step: the first one, then moved a little by each epoch's last one."""
     dt = lane["step_secs"]
     fresh = np.isnan(dt)
-    if fresh.any():
+    if np.count_nonzero(fresh):
         lane["step_secs"] = np.where(fresh & (gone[0] > 0), gone[0], dt)
 
 
@@ -115,7 +114,21 @@ def total(into: Singles, rows: Singles) -> None:
     if len(rows) == 1:
         into += rows[0]
     else:
-        into[...] = np.add.accumulate(np.concatenate((into[None], rows)), axis=0)[-1]
+        into[...] = running(np.add, into, rows)[-1]
+
+
+def running(ufunc: np.ufunc, first: Singles, rows: Singles | Flags) -> Singles:
+    """``first``, then that joined by each of ``rows[T, ...]`` in turn: ``[T + 1, ...]``.
+
+    Many columns go row by row, as numpy would go column by column; the bits are the same.
+    """
+    found: Singles = np.concatenate((first[None], rows))
+    if first.size < 4 * len(rows):
+        ufunc.accumulate(found, axis=0, out=found)
+        return found
+    for i in range(len(rows)):
+        ufunc(found[i], rows[i], out=found[i + 1])
+    return found
 
 
 def mean(rows: Singles) -> Singles:

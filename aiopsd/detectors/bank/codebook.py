@@ -59,7 +59,7 @@ class Codebook:
         for b in range(len(ready)):
             good[b] = ready[b] & (fill >= self.size)
             self._fill(lane, windows[:, b], ready[b] & ~good[b])
-        if good.any():
+        if np.count_nonzero(good):
             return self._search(lane, windows, counted & good), good
         return np.zeros(good.shape, np.float32), good
 
@@ -91,7 +91,7 @@ class Codebook:
         """The first windows are all kept."""
         if not begins.any():
             return
-        fill, some = lane[f"{self.name}_fill"], np.flatnonzero(begins)
+        fill, some = lane[f"{self.name}_fill"], begins.nonzero()[0]
         book, at = lane.whole(f"{self.name}_book"), lane.places(some)
         book[fill[some], :, at] = window[:, some].T
         fill[some] += 1
@@ -102,7 +102,7 @@ class Codebook:
         """Remembers the most novel window of each four ticks; the first of equals."""
         far, find = lane[f"{self.name}_far"], lane[f"{self.name}_find"]
         for b in np.flatnonzero(novel.any(axis=1)).tolist():
-            some = np.flatnonzero(novel[b])
+            some = novel[b].nonzero()[0]
             which = (ages[b, some] - 1) % EPOCH * self.finds // EPOCH
             better = distance[b, some] > far[which, some]
             some, which = some[better], which[better]
@@ -113,7 +113,7 @@ class Codebook:
         """An epoch is over."""
         far, find = lane[f"{self.name}_far"], lane[f"{self.name}_find"]
         for which in np.flatnonzero(far.any(axis=1)).tolist():
-            some = np.flatnonzero(far[which] > 0)
+            some = (far[which] > 0).nonzero()[0]
             book, uses = lane.whole(f"{self.name}_book"), lane.whole(f"{self.name}_uses")
             at = lane.places(some)
             old = uses[:, at].argmin(0)

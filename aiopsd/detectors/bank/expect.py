@@ -15,7 +15,7 @@ from typing import Final, Literal
 import numpy as np
 
 from aiopsd.detectors.bank import level, stretch, tail
-from aiopsd.detectors.bank.clock import Flags, Singles, Ticks, total
+from aiopsd.detectors.bank.clock import Flags, Singles, Ticks, running, total
 from aiopsd.detectors.bank.season import DAY, WEEK, Profile
 from aiopsd.rows import Cell, Lane
 
@@ -99,13 +99,13 @@ class Forecaster:
         width, given = np.maximum(edge, floor), known & ticks.ok
         out = given & (away > width)
         weight, jump = given.astype(np.float32), away
-        if out.any() or lane["run"].any():
+        if np.count_nonzero(out) or np.count_nonzero(lane["run"]):
             away, jump, out, weight = _walk(lane, ticks, away, width, floor, given, excess)
         else:
             _lead(lane, away, given, floor, excess)
         if WEEK.name in bases and out.any():  # as it was a week ago is not certain
             jump = np.fmin(jump, np.abs(ticks.y - bases[WEEK.name]))
-        count = np.concatenate((lane["calm"][None], weight > 0)).cumsum(axis=0, dtype=np.float32)
+        count = running(np.add, lane["calm"], weight > 0)
         samples = lane["n"] + count[:-1]
         lane["calm"] = count[-1]
         self._note(lane, ticks, fast, bases, weight)
@@ -133,7 +133,7 @@ class Forecaster:
         expected = np.where(lane["wanders"], fast, lane["level"])
         for which, profile in enumerate(self._profiles, BY_DAY):
             use = lane["seasonal"] == which
-            if use.any():
+            if np.count_nonzero(use):
                 base = bases[profile.name] + lane[f"{profile.name}_offset"]
                 expected = np.where(use & np.isfinite(base), base, expected)
         return expected
@@ -163,22 +163,20 @@ class Forecaster:
         for profile in self._profiles:
             miss = ticks.y - bases[profile.name] - lane[f"{profile.name}_offset"]
             here = np.isfinite(miss)
-            if here.any():
+            if np.count_nonzero(here):
                 new, part = lane[f"{profile.name}_new"], weight * here
                 miss = np.where(here, miss, 0)
-                total(new[0], part * miss)
-                total(new[1], part * np.abs(miss))
-                total(new[2], part)
+                total(new, np.stack((part * miss, part * np.abs(miss), part), axis=1))
 
     def _warm_up(self, lane: Lane, ticks: Ticks, warm: Flags) -> None:
         """Keeps the first samples; the last of them gives a robust level and a first tail."""
-        some = np.flatnonzero(warm)
+        some = warm.nonzero()[0]
         n, y = lane["n"][some], ticks.y[0, some]
         lane["warm"][n.astype(np.intp), some] = y
         lane["level"][some] += (y - lane["level"][some]) / (n + 1)
         lane["calm"][some] += 1
         full = warm & (lane["n"] == WARM - 1)
-        if full.any():
+        if np.count_nonzero(full):
             part = lane.only(full)
             tail.begin(part, self._away(level.begin(part, part["warm"].copy())))
             part.close()
@@ -197,12 +195,12 @@ class Forecaster:
         lane["n"] += lane["calm"]
         lane["calm"] = 0
         due = (lane["age"] % CHOOSE_TICKS == 0) & (lane["n"] > WARM)
-        if due.any():
+        if np.count_nonzero(due):
             part = lane.only(due)
             self._choose(part)
             part.close()
         stays = stretch.stays(lane)
-        if stays.any():
+        if np.count_nonzero(stays):
             self._accept(lane, stays)
 
     def _choose(self, lane: Lane) -> None:
@@ -226,7 +224,7 @@ class Forecaster:
             use = np.where(ready & (good | (self._always == profile.name)), which, use)
         lane["seasonal"] = use
         changed = was != lane["wanders"] * np.int8(4) + use
-        if changed.any():
+        if np.count_nonzero(changed):
             ratio = np.clip(self._error(lane) / np.maximum(before, 1e-30), 0.05, 20)
             tail.scale(lane, np.where(changed, ratio, 1).astype(np.float32))
 
@@ -287,7 +285,7 @@ def _walk(
         away[i], out[i] = far, given[i] & (far > width[i])
         weight[i] = (given[i] & ~out[i]) * np.where(run > 0, np.float32(level.UNSURE), 1)
         some = np.flatnonzero(out[i] | (given[i] & (run > 0)))
-        if out[i].any():
+        if np.count_nonzero(out[i]):
             lane["lead"][:, out[i]] = np.nan
         row = slice(i, i + 1)
         _lead(lane, away[row], given[row] & ~out[row], floor[row], excess)

@@ -53,7 +53,7 @@ def follow(lane: Lane, ticks: Ticks, edge: Singles) -> Singles:
         found[i] = fast
         d = ticks.y[i] - fast
         beyond = np.abs(d) > edge
-        if beyond.any():
+        if np.count_nonzero(beyond):
             d = np.where(beyond, np.float32(UNSURE) * np.copysign(edge, d), d)
         fast += gain[i] * d
     return found
@@ -62,11 +62,13 @@ def follow(lane: Lane, ticks: Ticks, edge: Singles) -> Singles:
 def note(lane: Lane, ticks: Ticks, fast: Singles, weight: Singles) -> None:
     """What the epoch will teach, as far as the weight of each sample."""
     new, d = lane["level_new"], ticks.y - lane["level"]
-    total(new[STEPS], weight * np.abs(ticks.y - ticks.before))
-    total(new[MISSES], weight * np.abs(d))
-    total(new[FASTS], weight * np.abs(ticks.y - fast))
-    total(new[MOVES], weight * d)
-    total(new[WEIGHTS], weight)
+    rows = np.empty((len(weight), *new.shape), np.float32)
+    np.multiply(weight, np.abs(ticks.y - ticks.before), out=rows[:, STEPS])
+    np.multiply(weight, np.abs(d), out=rows[:, MISSES])
+    np.multiply(weight, np.abs(ticks.y - fast), out=rows[:, FASTS])
+    np.multiply(weight, d, out=rows[:, MOVES])
+    rows[:, WEIGHTS] = weight
+    total(new, rows)
 
 
 def learn(lane: Lane, n: Singles) -> None:

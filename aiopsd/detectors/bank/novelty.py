@@ -16,7 +16,7 @@ from typing import Final
 import numpy as np
 
 from aiopsd.detectors.bank import tails, windows
-from aiopsd.detectors.bank.clock import Flags, Singles, Ticks, total
+from aiopsd.detectors.bank.clock import Flags, Singles, Ticks, running, total
 from aiopsd.detectors.bank.windows import Found
 from aiopsd.rows import Cell, Lane
 
@@ -106,11 +106,10 @@ def _floor(lane: Lane) -> Singles:
 def _range(lane: Lane, ticks: Ticks, floor: Singles, found: Found) -> None:
     """How far beyond all that was seen, in spans."""
     y, first = ticks.y, ticks.seen[0] == 0
-    if first.any():
+    if np.count_nonzero(first):
         lane["low"] = np.where(first, y[0], lane["low"])
         lane["high"] = np.where(first, y[0], lane["high"])
-    high = np.maximum.accumulate(np.concatenate((lane["high"][None], y)), axis=0)
-    low = np.minimum.accumulate(np.concatenate((lane["low"][None], y)), axis=0)
+    high, low = running(np.maximum, lane["high"], y), running(np.minimum, lane["low"], y)
     breach = np.maximum(y - high[:-1], low[:-1] - y)
     breach /= np.maximum(high[:-1] - low[:-1], floor)
     ok = ticks.ok & (ticks.seen > WARM)
@@ -159,11 +158,12 @@ def _note(lane: Lane, ticks: Ticks, difference: Singles, floor: Singles) -> None
     steps = CLIP * np.maximum(lane["pace_diff"], np.float32(0.1) * floor)
     calm = np.minimum(np.maximum(away, -limit), limit)
     slow = np.minimum(difference, steps)
-    if early.any():
+    if np.count_nonzero(early):
         calm, slow = np.where(early, away, calm), np.where(early, difference, slow)
-    total(new[LEVELS], calm)
-    total(new[DEVS], np.abs(calm))
-    total(new[DIFFS], slow)
+    rows = np.empty((len(away), 3, lane.n), np.float32)
+    rows[:, LEVELS], rows[:, DIFFS] = calm, slow
+    np.abs(calm, out=rows[:, DEVS])
+    total(new[: len(rows[0])], rows)
     new[TICKS] += len(away)
 
 

@@ -11,7 +11,7 @@ from typing import Final
 
 import numpy as np
 
-from aiopsd.detectors.bank.clock import Singles, Ticks, total
+from aiopsd.detectors.bank.clock import Singles, Ticks, running, total
 from aiopsd.rows import Cell, Lane
 
 USUAL: Final = 3  # equal samples in a row; what is beyond hardly teaches, or a fault would at once
@@ -30,7 +30,8 @@ def observe(lane: Lane, ticks: Ticks) -> Singles:
     """What it adds to the common word, in decades, ``[T, n]``."""
     equal = ticks.ok & (ticks.y == ticks.before) & (ticks.seen > 0)
     at = np.arange(len(equal), dtype=np.float32)[:, None]
-    changed = np.maximum.accumulate(np.where(equal, np.float32(-1), at), axis=0)
+    never = np.full(lane.n, -1, np.float32)
+    changed = running(np.maximum, never, np.where(equal, never, at))[1:]
     run = np.where(changed < 0, lane["stuck_run"] + at + 1, at - changed)
     lane["stuck_run"] = run[-1]
     new = lane["stuck_new"]

@@ -74,8 +74,9 @@ def note(lane: Lane, deviation: Singles, known: Flags, least: Singles, excess: S
     new = lane["dev_new"]
     over = known & (deviation > lane["u"])
     total(new[SEEN], known.astype(np.float32))
-    at = np.nonzero(over)
-    if len(at[0]):
+    flat = np.flatnonzero(over)
+    if len(flat):
+        at = np.unravel_index(flat, over.shape)
         limit = np.maximum(10 * excess[at[1]], least[at])
         np.add.at(new[OVER], at[1], np.float32(1))
         np.add.at(new[SUM], at[1], np.minimum(deviation[at] - lane["u"][at[1]], limit))

@@ -57,15 +57,16 @@ def surprise(lane: Lane, v: Singles, ok: Flags) -> Singles:
     s = np.minimum(v / np.maximum(u, TINY), np.float32(1e9))  # its square is finite
     s *= s
     s *= np.float32(START)
-    if warm.any():
+    if np.count_nonzero(warm):
         _warm_up(lane, v, ok & warm)
         live = ok & ~warm
         s *= live
     else:
         s *= ok
     total(lane["tail_new"], ok.astype(np.float32))
-    at = np.nonzero(s > START)
-    if len(at[0]):
+    flat = np.flatnonzero(s > START)  # with many axes it takes ten times as long
+    if len(flat):
+        at = np.unravel_index(flat, s.shape)
         s[at] = _exceed(lane, v[at], at[1:])
     return np.asarray(s)
 
@@ -103,7 +104,7 @@ def learn(lane: Lane, ticks: Singles) -> None:
     lane["tail_prior"] += (
         ~warm * (0.03 * known) * (np.maximum(mean, LEAST * u) - lane["tail_prior"])
     )
-    if warm.any():
+    if np.count_nonzero(warm):
         guess = np.maximum((u - lane["tail_mean"] / np.maximum(count, 1)) / 3.5, 0.05 * u)
         lane["tail_prior"] = np.where(warm, guess, lane["tail_prior"])
         moved = np.where(warm, u, moved)
@@ -111,8 +112,9 @@ def learn(lane: Lane, ticks: Singles) -> None:
     top = lane["tail_top"]
     top *= 1 - 0.008 * known
     np.maximum(top, lane["tail_peak"], out=top)
-    some = np.nonzero(over)
-    if len(some[0]):
+    flat = np.flatnonzero(over)
+    if len(flat):
+        some = np.unravel_index(flat, over.shape)
         weight, hits = over[some], lane["tail_hits"][some]
         rate = np.minimum(np.maximum(weight / (hits + 1), 0.005 * weight), 1)
         old = lane["tail_excess"][some]

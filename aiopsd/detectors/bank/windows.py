@@ -74,7 +74,7 @@ def observe(lane: Lane, ticks: Ticks, expected: Singles, seasonal: Flags, found:
     rest = _shift(part, "rest16", _means(rests, rows)[:, pick])
     _look(part, SEASON16, rest, fours, seasonal[rows][:, pick], found)
     some = fours.ages[-1] % (WIDTH * WIDTH) == 0
-    if some.any():
+    if np.count_nonzero(some):
         last, within = part.only(some), _pick(some)
         ended = _Full(rows[-1:], np.arange(lane.n)[pick][within], fours.ages[-1:, within])
         mean = _means(blocks, np.array([len(blocks) - WIDTH]))[:, within]
@@ -122,7 +122,7 @@ def learn(lane: Lane, scale: Singles) -> None:
         book.learn(lane)
     unit, want = lane["unit"], scale / np.float32(STEPS)
     begins = lane["age"] <= WIDTH
-    if begins.any():
+    if np.count_nonzero(begins):
         unit[begins] = want[begins]
     power = np.rint(np.log2(want / unit)).astype(np.int32)
     some = np.flatnonzero(np.abs(power) >= 2)
@@ -141,7 +141,7 @@ def _due(ages: NDArray[np.int32], every: int) -> tuple[NDArray[np.intp], Flags]:
 
 
 def _pick(some: Flags) -> slice | NDArray[np.intp]:
-    return slice(None) if some.all() else np.flatnonzero(some)
+    return slice(None) if some.all() else some.nonzero()[0]
 
 
 def _means(values: Singles, rows: NDArray[np.intp]) -> Singles:
