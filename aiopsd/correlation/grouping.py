@@ -231,7 +231,13 @@ def _changed(incident: Incident, change: Change) -> Incident:
 
 
 def _resolved(incident: Incident, now_s: float) -> Incident:
-    text = f"all {len(incident.anomalies)} anomalies recovered"
+    many = len(incident.anomalies)
+    lost = sum("no data" in one.evidence for one in incident.anomalies)  # as the watch says it
+    text = "its anomaly recovered" if many == 1 else f"all {many} anomalies recovered"
+    if lost:  # over, and nobody knows whether it is well
+        text = f"{many - lost} of {many} anomalies recovered, of the others there is no data"
+    if lost == many:
+        text = "over, but not seen to recover: there is no data any more"
     return replace(
         incident,
         state="resolved",

@@ -152,6 +152,24 @@ def test_the_same_anomalies_after_a_restart_are_the_same_incident() -> None:
     assert [m.what for m in again.moments].count("opened") == 1
 
 
+def test_it_says_how_it_was_over() -> None:
+    def last_words(*evidence: tuple[str, ...]) -> str:
+        grouping, services = Grouping(), ("payments", "checkout")
+        members = [anomaly(name) for name, _ in zip(services, evidence, strict=False)]
+        absorb(grouping, *members)
+        ended = zip(members, evidence, strict=True)
+        absorb(grouping, *(replace(m, ended_s=T + 60, evidence=said) for m, said in ended))
+        (incident,) = grouping.tick(T + 3600)
+        return incident.moments[-1].text
+
+    assert last_words(()) == "its anomaly recovered"
+    assert last_words((), ()) == "all 2 anomalies recovered"
+    assert last_words(("no data",)) == "over, but not seen to recover: there is no data any more"
+    assert last_words((), ("no data",)) == (
+        "1 of 2 anomalies recovered, of the others there is no data"
+    )
+
+
 def test_silence_of_a_lost_member_ends_it_unless_we_are_blind() -> None:
     grouping = Grouping()
     absorb(grouping, anomaly("payments"))
