@@ -91,9 +91,11 @@ class Rows:
         return at
 
     def save(self) -> bytes:
-        """Every number of every row, bit for bit."""
+        """Every number of every row, bit for bit, whatever rows the series came to have."""
         series, at = self.known()
-        where = slice(len(at)) if len(at) and at[-1] == len(at) - 1 else at  # without holes
+        order = np.argsort(series, kind="stable")
+        series, at = series[order], at[order]
+        where = slice(len(at)) if (at == np.arange(len(at))).all() else at
         return packed((series, {name: column[where] for name, column in self._data.items()}))
 
     def load(self, saved: bytes) -> None:
@@ -149,7 +151,7 @@ class Cell(NamedTuple):
     shape: tuple[int, ...] = ()
 
 
-CHUNK: Final = 4096  # series a chunk: its temporaries stay in cache, a call is shared by many
+CHUNK: Final = 8192  # series a chunk: its temporaries stay in cache, a call is shared by many
 
 
 class Lane(dict[str, NDArray[Any]]):

@@ -20,6 +20,7 @@ from aiopsd.rows import Cell, Lane
 Codes = NDArray[np.int16]
 WIDTH: Final = 4  # blocks a window
 LIMIT: Final = 8191  # of a code: four absolute differences still fit uint16
+CACHED: Final = 1 << 17  # distances at a time: their sums and parts stay in the cache
 FADES: Final = 32768  # ticks after which uses count half: no int16 overflows, and old habits fade
 
 
@@ -67,14 +68,10 @@ class Codebook:
         book = lane.whole(f"{self.name}_book")[..., lane.where]
         shape = (self.size, *windows.shape[1:])
         part, sum_ = _space(shape)
-        apart = part.view(np.uint16)
-        for j in range(WIDTH):
-            np.subtract(book[:, j, None], windows[j], out=part)
-            np.abs(part, out=part)
-            if j:
-                np.add(sum_, apart, out=sum_)
-            else:
-                np.copyto(sum_, apart)
+        few = max(1, CACHED // windows[0].size)
+        for first in range(0, self.size, few):
+            some = slice(first, first + few)
+            _distances(book[some], windows, part, sum_[some])
         near, next_ = two_smallest(sum_.reshape(self.size, -1))
         near, next_ = near.reshape(shape[1:]), next_.reshape(shape[1:])
         rows = np.flatnonzero(counted.any(axis=1))
@@ -129,6 +126,17 @@ class Codebook:
         book, at = lane.whole(f"{self.name}_book"), lane.places(some)
         moved = np.ldexp(book[..., at].astype(np.float32), -power)
         book[..., at] = np.clip(np.rint(moved), -LIMIT, LIMIT).astype(np.int16)
+
+
+def _distances(book: Codes, windows: Codes, part: Codes, sum_: NDArray[np.uint16]) -> None:
+    """L1, into ``sum_``; ``part`` is work space."""
+    part = part[: len(book)]
+    np.subtract(book[:, 0, None], windows[0], out=part)
+    np.abs(part, out=sum_.view(np.int16))
+    for j in range(1, WIDTH):
+        np.subtract(book[:, j, None], windows[j], out=part)
+        np.abs(part, out=part)
+        np.add(sum_, part.view(np.uint16), out=sum_)
 
 
 def two_smallest(d: NDArray[np.uint16]) -> tuple[NDArray[np.uint16], NDArray[np.uint16]]:
