@@ -117,13 +117,17 @@ class Limit:
         old = heard - self._rows["heard"][at] > self.stale_secs
         is_open = ~np.isnan(self._rows["onset"][at])
         self._rows.forget(series[old & ~is_open])
-        silent: At = at[old & is_open]
-        return silent
+        return self._in_order(at[old & is_open])
+
+    def _in_order(self, at: At) -> At:
+        """By series: a restart gives them other rows, and must say the same in the same order."""
+        by_series: At = at[np.argsort(self._rows.series(at), kind="stable")]
+        return by_series
 
     def _news(self, now: float) -> list[Verdict]:
         """Rows that opened, rose to certain, or were not spoken of for a while."""
         rows = self._rows
-        at = np.flatnonzero(~np.isnan(rows["onset"]))
+        at = self._in_order(np.flatnonzero(~np.isnan(rows["onset"])))
         first = np.isneginf(rows["told"][at])
         risen = rows["certain"][at] & ~rows["told_certain"][at]
         rest = np.clip(UPDATE_AGE * (now - rows["onset"][at]), *UPDATE_SECS)

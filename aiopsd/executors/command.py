@@ -104,8 +104,8 @@ class CommandExecutor:
         # A relative program is found from the folder of the configuration, as people wrote it.
         program = str(cwd / argv[0]) if argv[0].startswith((".", "/")) else argv[0]
         env = {name: os.environ[name] for name in self._settings.env if name in os.environ}
-        try:
-            process = await asyncio.create_subprocess_exec(
+        starting = asyncio.ensure_future(
+            asyncio.create_subprocess_exec(
                 program,
                 *argv[1:],
                 cwd=cwd,
@@ -115,6 +115,9 @@ class CommandExecutor:
                 stderr=asyncio.subprocess.PIPE,
                 start_new_session=True,
             )
+        )
+        try:
+            process = await _started(starting)
         except (OSError, ValueError) as error:
             raise Refused(f"{argv[0]} cannot be started: {error}") from None
         try:
@@ -122,6 +125,19 @@ class CommandExecutor:
         finally:
             await _end(process)
         return _result(process.returncode, out, err)
+
+
+async def _started(
+    starting: asyncio.Future[asyncio.subprocess.Process],
+) -> asyncio.subprocess.Process:
+    """The process. It may run before we hear of it: who is cancelled by then ends its whole group,
+    where asyncio alone would kill the program and wait for what it left behind."""
+    try:
+        return await asyncio.shield(starting)
+    except asyncio.CancelledError:
+        with contextlib.suppress(OSError, ValueError):
+            await _end(await starting)
+        raise
 
 
 async def _finished(action: Action) -> bool:
