@@ -40,7 +40,7 @@ class Trend(NamedTuple):
 
 def fit(blocks: Float32s) -> Trend:
     """``blocks``: means, oldest first, ``[n, BLOCKS]``, NaN where there is no data."""
-    values = _bridged(blocks)
+    values = np.ascontiguousarray(_bridged(blocks))  # so that a row is summed alike in any company
     there = ~np.isnan(values)
     count = there.sum(axis=1)
     known = (count >= FEWEST) & there[:, -1 - NEWEST :].any(axis=1)
