@@ -30,12 +30,13 @@ class Daemon:
         self.port = free_port()
         self.process: asyncio.subprocess.Process | None = None
         self.log_path = folder / "daemon.log"
+        self.limits = "checkpoint: 1s"
 
     def write(self, config: str, **files: str) -> None:
         """``rules/x.yaml`` is written ``rules__x=...``; executable where it begins with ``#!``."""
         for room in ("rules", "playbooks"):
             (self.folder / room).mkdir(exist_ok=True)
-        web = f"web: {{listen: 127.0.0.1:{self.port}}}\nlimits: {{checkpoint: 1s}}\n"
+        web = f"web: {{listen: 127.0.0.1:{self.port}}}\nlimits: {{{self.limits}}}\n"
         (self.folder / "aiopsd.yaml").write_text(config + web)
         for name, text in files.items():
             room, _, stem = name.rpartition("__")

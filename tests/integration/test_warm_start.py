@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import subprocess
 import time
 from collections.abc import AsyncIterator
@@ -163,7 +164,8 @@ async def test_it_is_ended_in_time() -> None:
 
 def _is_ours(place: Path) -> bool:
     try:
-        return b"aiopsd.fitting" in place.read_bytes()
+        parent = (place.parent / "stat").read_text().rpartition(")")[2].split()[1]
+        return b"aiopsd.fitting" in place.read_bytes() and int(parent) == os.getpid()
     except OSError:
         return False
 
