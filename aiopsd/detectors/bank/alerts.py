@@ -24,7 +24,7 @@ TREND_SECS: Final = 300.0  # of that: more samples a day have higher maxima, by 
 LEAST: Final = 0.4
 REARM_STEPS: Final = 10.0  # samples, for series slower than half-hourly
 AGAIN: Final = 3.0  # twice the peak doubled four alerts in ten within some samples
-FLAG: Final = 1.5  # decades of common surprise, over the bar, that are suspicious
+FLAG: Final = 1.45  # decades of common surprise, over the bar: see docs/benchmarks.md
 WARN: Final = 0.9  # and from which on a severity is told
 FATIGUE, FORGET_SECS = 0.2, 14 * DAY_SECS  # 10 to 40 % and 7 to 30 days lie on one curve
 
