@@ -90,12 +90,17 @@ class Rows:
         self._free += at[::-1].tolist()
         return at
 
-    def save(self) -> bytes:
-        """Every number of every row, bit for bit, whatever rows the series came to have."""
+    def save(self, *, by_series: bool = False) -> bytes:
+        """Every number of every row, bit for bit, in the order of rows.
+
+        ``by_series``: in that order, so that the same numbers are the same bytes whatever rows the
+        series came to have. Not for who keeps more by row beside it.
+        """
         series, at = self.known()
-        order = np.argsort(series, kind="stable")
-        series, at = series[order], at[order]
-        where = slice(len(at)) if (at == np.arange(len(at))).all() else at
+        if by_series:
+            order = np.argsort(series, kind="stable")
+            series, at = series[order], at[order]
+        where = slice(len(at)) if (at == np.arange(len(at))).all() else at  # without holes
         return packed((series, {name: column[where] for name, column in self._data.items()}))
 
     def load(self, saved: bytes) -> None:

@@ -194,7 +194,9 @@ class Limit:
         self._rows.forget(series)
 
     def save(self) -> bytes:
-        return pack("limit", 1, self._rows.save(), self._heard.now, self._heard.last_s)
+        return pack(
+            "limit", 1, self._rows.save(by_series=True), self._heard.now, self._heard.last_s
+        )
 
     def load(self, saved: bytes) -> None:
         rows, now, last_s = unpack("limit", 1, saved, tuple[bytes, float, float | None])
