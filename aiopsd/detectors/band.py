@@ -24,6 +24,7 @@ from aiopsd.detectors.bank.alerts import FLAG
 from aiopsd.detectors.bank.clock import DAY_SECS, Flags, Singles, Ticks
 from aiopsd.detectors.bank.expect import Forecast, Forecaster
 from aiopsd.detectors.bank.season import DAY, WEEK, Profile
+from aiopsd.detectors.sensitivity import WEIGHT, Sensitivity
 from aiopsd.model import Batch, Floats, Indexes, Labels, Scores
 from aiopsd.rows import At, Lane, Sheet, pack, unpack
 from aiopsd.settings import Settings
@@ -31,7 +32,6 @@ from aiopsd.settings import Settings
 TOLD: Final = 2.0  # decades; what is less rare explains nothing
 SENTENCES: Final = 3
 HUGE: Final = 1e30
-SENSITIVITY: Final = {"low": 1.5, "normal": 1.0, "high": 0.7}
 SURE: Final = 2.5  # decades of common surprise, over the bar, that agree with the forecast
 KNOWN_SECS: Final = 8 * DAY_SECS  # a whole weekend and its Monday
 
@@ -42,7 +42,7 @@ class BandSettings(Settings, frozen=True, kw_only=True, tag="band"):
     direction: Literal["up", "down", "both"] = "both"
     floor: float = 0.0  # smallest deviation that counts, in units of the series; 0: derived
     season: Literal["auto", "none", "day", "week"] = "auto"
-    sensitivity: Literal["low", "normal", "high"] = "normal"
+    sensitivity: Sensitivity = "normal"
     tier: Literal["full", "light"] = "full"
 
     def __post_init__(self) -> None:
@@ -91,11 +91,11 @@ class Band:
         self._forecaster = Forecaster(
             settings.direction,
             settings.floor,
-            SENSITIVITY[settings.sensitivity],
+            WEIGHT[settings.sensitivity],
             self._profiles,
             settings.season,
         )
-        weight = SENSITIVITY[settings.sensitivity]
+        weight = WEIGHT[settings.sensitivity]
         self._flag, self._warn = alerts.flag(weight), alerts.warn(weight)
         self._sheet = self._new_sheet()
 

@@ -9,14 +9,16 @@ that is the group's score. It is given to the members that it comes from.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Final, Literal
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from aiopsd.detectors.bank import tail
 from aiopsd.detectors.groups import company, rarity
 from aiopsd.detectors.groups.company import WARM, Judgement
 from aiopsd.detectors.groups.rounds import Round, Rounds
+from aiopsd.detectors.sensitivity import WEIGHT, Sensitivity
 from aiopsd.model import Batch, Floats, Indexes, Labels, Scores
 from aiopsd.rows import At, Column, Rows, pack, unpack
 from aiopsd.settings import Settings
@@ -32,7 +34,6 @@ GROWN: Final = 288  # rounds; a younger group is never certain
 LASTS: Final = 3  # rounds in a row; a single one is never certain
 INSIDE: Final = 0.49  # highest score of a member that a strange group is not strange by
 UNSURE: Final = 0.2  # how much a strange round teaches
-SENSITIVITY: Final = {"low": 1.5, "normal": 1.0, "high": 0.7}
 
 Flags = NDArray[np.bool_]
 
@@ -45,7 +46,7 @@ class HalfspaceSettings(Settings, frozen=True, kw_only=True, tag="halfspace"):
 
     group_by: tuple[str, ...] = ("service",)
     min_members: int = 3
-    sensitivity: Literal["low", "normal", "high"] = "normal"
+    sensitivity: Sensitivity = "normal"
 
     def __post_init__(self) -> None:
         if not 2 <= self.min_members <= company.MOST:
@@ -74,7 +75,7 @@ class Halfspace:
     def __init__(self, settings: HalfspaceSettings, labels: Callable[[int], Labels]) -> None:
         self.settings = settings
         self.beyond = 0  # samples of members that were too many
-        self._weight = SENSITIVITY[settings.sensitivity]
+        self._weight = WEIGHT[settings.sensitivity]
         members, groups = company.MEMBER | _MEMBER, company.GROUP | _GROUP
         self._rounds = Rounds(settings.group_by, labels, members, groups)
 
@@ -132,8 +133,8 @@ class Halfspace:
     ) -> dict[str, NDArray[np.generic]]:
         """The band is what would be as rare for the member alone."""
         rows, at = self._rounds.members, over.at
-        excess = rarity.mean_excess(rows, at)
-        away = rarity.deviation(edge[over.place], rows["u"][at], excess)
+        u: Floats = rows["u"][at]
+        away = tail.deviation(edge[over.place], u, rarity.mean_excess(rows, at))
         width = found.usual * np.where(rows["ranked"][at] > RANKED, away, company.CLIP)
         return {
             "score": score, "observed": over.x, "expected": found.expected,

@@ -13,9 +13,11 @@ from typing import Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from aiopsd.detectors.bank import tail
 from aiopsd.detectors.groups import kin, rarity, spell
 from aiopsd.detectors.groups.kin import WARM
 from aiopsd.detectors.groups.rounds import HUGE, Round, Rounds
+from aiopsd.detectors.sensitivity import WEIGHT, Sensitivity
 from aiopsd.model import Batch, Floats, Indexes, Labels, Scores
 from aiopsd.rows import At, Column, pack, unpack
 from aiopsd.settings import Settings
@@ -32,7 +34,6 @@ APART: Final = 2.0  # times the usual spread of a group, from which on it falls 
 UNSURE: Final = 0.1  # how much a round inside the band teaches while a stretch lasts
 STRANGER: Final = 4.0  # usual differences between members, that a new one may have
 CHOOSE_ROUNDS: Final = 16  # how often difference or share is asked anew
-SENSITIVITY: Final = {"low": 1.5, "normal": 1.0, "high": 0.7}
 
 Flags = NDArray[np.bool_]
 
@@ -47,7 +48,7 @@ class PeerSettings(Settings, frozen=True, kw_only=True, tag="peer"):
     min_peers: int = 4
     direction: Literal["up", "down", "both"] = "both"
     floor: float = 0.0  # smallest deviation that counts, in units of the series; 0: derived
-    sensitivity: Literal["low", "normal", "high"] = "normal"
+    sensitivity: Sensitivity = "normal"
 
     def __post_init__(self) -> None:
         if self.min_peers < 3:
@@ -80,7 +81,7 @@ class Peer:
 
     def __init__(self, settings: PeerSettings, labels: Callable[[int], Labels]) -> None:
         self.settings = settings
-        self._weight = SENSITIVITY[settings.sensitivity]
+        self._weight = WEIGHT[settings.sensitivity]
         columns = _MEMBER | kin.COLUMNS | rarity.COLUMNS | spell.COLUMNS
         self._rounds = Rounds(settings.group_by, labels, columns, _GROUP)
 
@@ -108,7 +109,7 @@ class Peer:
         edge *= 1 + YOUNG / (np.maximum(n, WARM) + 1)  # a new one is judged by the others' past
         known = self._known(over, n)
         score = np.where(known, np.minimum(rare / (rare + edge), away / (away + floor)), 0.0)
-        width = apart * np.maximum(rarity.deviation(edge, u, excess), floor)
+        width = apart * np.maximum(tail.deviation(edge, u, excess), floor)
         out = score >= 0.5
         certain = self._certain(over, out, n, rare - edge, away, floor)
         rows["centre"][at], rows["peers"][at] = more, over.sizes[over.place]

@@ -158,10 +158,11 @@ async def test_a_checkpoint_that_broke_off_leaves_the_one_before(
     store = SqliteStore(tmp_path / "journal.db", clock)
     await store.save_checkpoint({"a": b"1"})
     saving = asyncio.create_task(store.save_checkpoint({"a": os.urandom(9 * PIECE_BYTES)}))
-    while not await store._call(
-        lambda db: db.execute("select 1 from pieces limit 1, 1").fetchone()
-    ):
-        await asyncio.sleep(0.001)
+    async with asyncio.timeout(30):
+        while not await store._call(
+            lambda db: db.execute("select 1 from pieces limit 1, 1").fetchone()
+        ):
+            await asyncio.sleep(0.001)
     saving.cancel()
     await asyncio.gather(saving, return_exceptions=True)
     await store.close()

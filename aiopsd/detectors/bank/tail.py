@@ -7,14 +7,16 @@ mean excess ``ex`` (peaks over threshold, as in ``tails``). The answer is a surp
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, TypeVar
 
 import numpy as np
 
 from aiopsd.detectors.bank.clock import Flags, Singles, mean, total
 from aiopsd.detectors.bank.tails import DECADE, LEAST, MOST, PRIOR, QUANTILE, SLOWEST, START
+from aiopsd.model import Floats
 from aiopsd.rows import Cell, Lane
 
+Precise = TypeVar("Precise", Singles, Floats)  # lanes have float32, groups float64
 TINY: Final = np.float32(1e-30)
 SEEN, OVER, SUM = range(3)  # what an epoch adds up: deviations, exceedances, their sum
 
@@ -62,11 +64,12 @@ def surprise(deviation: Singles, u: Singles, excess: Singles) -> Singles:
     return np.asarray(np.minimum(np.where(deviation > u, above, body), MOST))
 
 
-def deviation(surprise: Singles, u: Singles, excess: Singles) -> Singles:
+def deviation(surprise: Precise, u: Precise, excess: Precise) -> Precise:
     """The inverse: how large a deviation of this surprise is."""
     above = u + excess * (surprise - START) / DECADE
     body = u * np.sqrt(np.maximum(surprise, 0) / START)
-    return np.asarray(np.where(surprise > START, above, body))
+    found: Precise = np.where(surprise > START, above, body)
+    return found
 
 
 def note(lane: Lane, deviation: Singles, known: Flags, least: Singles, excess: Singles) -> None:

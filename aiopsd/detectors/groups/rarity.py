@@ -13,15 +13,9 @@ from typing import Final
 
 import numpy as np
 
+from aiopsd.detectors.bank.tails import DECADE, MOST, PRIOR, QUANTILE, SLOWEST, START
 from aiopsd.model import Floats
 from aiopsd.rows import At, Column, Rows
-
-QUANTILE: Final = 0.98
-START: Final = -np.log10(1 - QUANTILE)  # surprise at u: 1.7 decades
-DECADE: Final = np.log10(np.e)  # decades a mean excess
-PRIOR: Final = 8.0  # pseudo-exceedances of the first guess
-SLOWEST: Final = 0.0025  # of the quantile's gain: a larger one wanders
-MOST: Final = 30.0  # decades; beyond it numbers mean nothing
 
 COLUMNS: Final = {
     "u": Column(),
@@ -61,13 +55,6 @@ def surprise(deviation: Floats, u: Floats, excess: Floats) -> Floats:
     body = START * (deviation / np.maximum(u, 1e-300)) ** 2
     above = START + DECADE * (deviation - u) / excess
     return np.asarray(np.minimum(np.where(deviation > u, above, body), MOST))
-
-
-def deviation(surprise: Floats, u: Floats, excess: Floats) -> Floats:
-    """The inverse: how large a deviation of this surprise is."""
-    above = u + excess * (surprise - START) / DECADE
-    body = u * np.sqrt(np.maximum(surprise, 0.0) / START)
-    return np.asarray(np.where(surprise > START, above, body))
 
 
 def learn(
