@@ -82,11 +82,12 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Which tests one worker runs: a file's together, and all of the one system manager's.
 
-    A demo takes a minute and shares nothing: each goes to whoever is free.
+    Those with a daemon of their own take long, wait for most of it and share nothing: each goes
+    to whoever is free.
     """
     for item in items:
         folder = item.path.parent.name
-        if item.path.name != "test_demo.py":
+        if folder not in ("chaos", "e2e"):
             group = folder if folder == "systemd" else str(item.path)
             item.add_marker(pytest.mark.xdist_group(group))
 
