@@ -6,7 +6,6 @@ checkpoint hold, and connects them in a pipeline. ``life`` lets it live.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, cast
 
 from msgspec.structs import replace
@@ -40,7 +39,9 @@ from aiopsd.model import Anomaly, Change, Labels
 from aiopsd.pipeline import Pipeline
 from aiopsd.pipeline.correlating import Correlating
 from aiopsd.pipeline.detection import Detection, Findings
+from aiopsd.pipeline.facts import Facts
 from aiopsd.pipeline.healing import Healing
+from aiopsd.pipeline.listening import Listening
 from aiopsd.pipeline.state import REMEMBER_SECS, State, restore, rewound
 from aiopsd.pipeline.telling import Outbox
 from aiopsd.pipeline.warming import Warming
@@ -54,7 +55,6 @@ from aiopsd.stores import SqliteStore
 from aiopsd.telemetry import Telemetry, log
 from aiopsd.transforms import BUILT_IN, BuiltIn, Transforms, Unruled
 
-STILL_SECS = 15.0  # ticks come every second
 STORM_SECS = 300.0
 WARM_SECS = 5.0  # after a start: what was firing before is seen again, then it may act
 UNRULED_FOR_SECS = 60.0  # so long is strange what nobody wrote a rule for, before it is evidence
@@ -77,6 +77,7 @@ class House:
         self.detection = self._detection()
         self.notifiers: dict[str, Notifier] = {}
         self.pipeline: Pipeline
+        self.facts: Facts
 
     async def restore(self) -> None:
         """What the journal and the checkpoint hold; then everything is connected."""
@@ -95,6 +96,8 @@ class House:
         correlating = Correlating(
             grouping, Topology(self.config.daemon.topology), ledger, EvidenceRanker()
         )
+        every_secs = {rule.id: self.config.every_secs(rule) for rule in self.config.rules}
+        listening = Listening(self.detection, self.telemetry, self.sources, every_secs)
         self.pipeline = Pipeline(
             sources=self.sources,
             detection=self.detection,
@@ -108,7 +111,9 @@ class House:
             checkpoint_secs=float(self.config.daemon.limits.checkpoint),
             keep_secs=float(self.config.daemon.limits.keep),
             warming=self._warming(),
+            listening=listening,
         )
+        self.facts = Facts(self.pipeline, listening, self.halts)
         # What was journalled but not yet grouped when the daemon died joins now.
         left_over = [rewound(one, now_s) for one in await self.store.current(Anomaly)]
         await self.pipeline.findings.put(Findings(anomalies=left_over))
@@ -116,7 +121,6 @@ class House:
         for event in (*state.incidents.values(), *state.runs.values()):
             for outbox in self.pipeline.outboxes.values():
                 outbox.put(event)
-        self._gauges()
 
     def _warming(self) -> Warming | None:
         settings = self.config.daemon.warm_start
@@ -289,7 +293,7 @@ class House:
                 ceiling=automation.ceiling,
                 warm_s=warm_s,
                 settle_secs=float(automation.settle),
-                blind=self.ready(),
+                blind=self.facts.ready(),
                 opened_lately=len(lately),
                 storm_incidents=automation.storm_incidents,
                 runs_per_hour=automation.runs_per_hour,
@@ -320,47 +324,6 @@ class House:
             return _single(self.detection.latest(name, where, since_s), f"rule {name} {where}")
 
         return Metrics(promql, rule)
-
-    # --- what the page may ask ----------------------------------------------------------
-
-    def alive(self) -> str:
-        secs = self.pipeline.still_secs
-        return f"the pipeline has not moved for {secs:.0f} s" if secs > STILL_SECS else ""
-
-    def ready(self) -> str:
-        """It can see by at least one source; what it cannot see is named in /metrics."""
-        if self.sources and self.telemetry.silent(self.sources) == set(self.sources):
-            return "no source answers: " + "; ".join(
-                f"{name}: {why}" for name, (_, why) in self.telemetry.gone.items()
-            )
-        return self.alive()
-
-    def exposition(self) -> str:
-        return self.telemetry.exposition()
-
-    def listing(self, what: str) -> list[Any] | None:
-        state = self.pipeline.state
-        rooms: Mapping[str, Any] = {
-            "incidents": lambda: sorted(state.incidents.values(), key=lambda i: -i.opened_s),
-            "runs": lambda: sorted(state.runs.values(), key=lambda r: -r.started_s),
-            "decisions": lambda: sorted(state.decisions.values(), key=lambda d: -d.time_s),
-            "halts": self.halts.halts,
-            "health": lambda: [
-                {"part": part, "since_s": since_s, "reason": reason}
-                for part, (since_s, reason) in self.telemetry.gone.items()
-            ],
-        }
-        return list(rooms[what]()) if what in rooms else None
-
-    def _gauges(self) -> None:
-        gauge = self.telemetry.gauge
-        gauge("series", self.table.__len__)
-        gauge("series_refused", lambda: float(self.table.refused))
-        gauge("samples_late", lambda: float(self.table.late))
-        gauge("samples", lambda: float(self.detection.samples))
-        gauge("halted", lambda: float(bool(self.halts.halts())))
-        incidents = self.pipeline.state.incidents
-        gauge("incidents_open", lambda: float(sum(not i.closed for i in incidents.values())))
 
 
 def rule_info(rule: RuleSettings) -> RuleInfo:

@@ -132,6 +132,26 @@ class Explaining(Protocol):
         ...
 
 
+@runtime_checkable
+class Needing(Protocol):
+    """A detector that a rule may give series of which it can judge none, ever."""
+
+    def lacks(self) -> str:
+        """What all series that it has met lack, such as ``peer needs at least 4 in a group; the
+        largest here has 2``; empty where it can judge some, or has met none."""
+        ...
+
+
+@runtime_checkable
+class Sparing(Protocol):
+    """A detector that leaves out what is more than it may take on."""
+
+    @property
+    def beyond(self) -> int:
+        """Samples that it left out."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Lesson:
     """What a fit over long history found of one series, in its own units.

@@ -84,7 +84,7 @@ async def _live(config: Config, clock: Clock, signals: Signals, watched: Watched
         await house.restore()
         for notifier in house.notifiers.values():
             stack.push_async_callback(notifier.close)
-        page = application(house, house.routes)
+        page = application(house.facts, house.routes)
         await stack.enter_async_context(serving(page, *config.daemon.web.address))
         watched.house = house
         notify_socket.ready()
@@ -136,7 +136,7 @@ class Watched:
     async def feed(self) -> None:
         interval_secs = notify_socket.watchdog_interval_secs()
         while interval_secs is not None:
-            if self.house is None or not self.house.alive():
+            if self.house is None or not self.house.facts.alive():
                 notify_socket.watchdog()
             await asyncio.sleep(interval_secs)
 

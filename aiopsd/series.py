@@ -126,6 +126,13 @@ class SeriesTable:
             return np.flatnonzero(owner == numbers[0])
         return np.flatnonzero(np.isin(owner, numbers))
 
+    def counts(self) -> dict[tuple[str, str], int]:
+        """How many series each (source, rule) has."""
+        with self._lock:
+            owner = self._owner[: len(self._keys)]
+            found = np.bincount(owner[owner >= 0], minlength=len(self._owners)).tolist()
+            return {name: found[number] for name, number in self._owners.items()}
+
     def crowd(self) -> str:
         """Who has most of the table, and who was refused most."""
         with self._lock:

@@ -24,7 +24,7 @@ def run(args: argparse.Namespace) -> int:
     where = f"http://{f'[{host}]' if ':' in host else host}:{port}"
     found = {
         what: _get(f"{where}/api/v1/{what}")
-        for what in ("incidents", "runs", "decisions", "halts", "health")
+        for what in ("incidents", "runs", "decisions", "halts", "health", "mute")
     }
     print(json.dumps(found, indent=1) if args.json else "\n".join(_lines(found, time.time())))
     return 0
@@ -42,11 +42,7 @@ def _lines(found: dict[str, list[dict[str, Any]]], now_s: float) -> Iterator[str
     """The API leaves out what has its default: a state that is missing is the first one."""
     open_ = [i for i in found["incidents"] if i.get("state", "open") == "open"]
     yield {0: "Nothing is wrong.", 1: "One incident."}.get(len(open_), f"{len(open_)} incidents.")
-    for halt in found["halts"]:
-        target = "everything" if halt["id"] == "*" else halt["id"]
-        yield f"HALTED   {target} by {halt['by']} {halt.get('reason', '')}".rstrip()
-    for part in found["health"]:
-        yield f"gone     {part['part']} for {_age(now_s - part['since_s'])}: {part['reason']}"
+    yield from _unable(found, now_s)
     for incident in open_:
         age = _age(now_s - incident["opened_s"])
         yield f"{incident['severity']:8} {incident['title']}  {incident['id']}, {age}"
@@ -61,6 +57,17 @@ def _lines(found: dict[str, list[dict[str, Any]]], now_s: float) -> Iterator[str
         state = run_.get("state", "running")
         if state != "closed":
             yield f"{state:8} {run_['playbook']} on {run_['target']}"
+
+
+def _unable(found: dict[str, list[dict[str, Any]]], now_s: float) -> Iterator[str]:
+    """Who does not act, does not answer, or has nothing to judge."""
+    for halt in found["halts"]:
+        target = "everything" if halt["id"] == "*" else halt["id"]
+        yield f"HALTED   {target} by {halt['by']} {halt.get('reason', '')}".rstrip()
+    for part in found["health"]:
+        yield f"gone     {part['part']} for {_age(now_s - part['since_s'])}: {part['reason']}"
+    for rule in found["mute"]:
+        yield f"mute     rule {rule['rule']} {rule['reason']}"
 
 
 def _age(secs: float) -> str:

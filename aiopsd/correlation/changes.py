@@ -78,6 +78,13 @@ class VersionWatch:
             labels={k: v for k, v in labels.items() if k != "__name__"},
         )
 
+    def lacks(self) -> str:
+        """Why it can see no version in any series it was given; empty where it sees some."""
+        if self._live:
+            return ""
+        return (f"change needs the labels {self._label!r} and {self._entity[0]!r}; "
+                "none of them has both")  # fmt: skip
+
     def save(self) -> bytes:
         return msgspec.msgpack.encode(self._live)
 

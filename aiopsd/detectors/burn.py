@@ -224,6 +224,14 @@ class Burn:
             return text
         return f"{text}, gone in {_days(left / burn * period)} at this rate"
 
+    def lacks(self) -> str:
+        if self._families.strangers():
+            return f"burn needs the label {self.settings.label!r}; none of them has it"
+        rows, at = self._families.rows, self._families.rows.known()[1]
+        if self.settings.label or not len(at) or (rows["n"][at] > 0).any():
+            return ""
+        return "burn without `label` needs ratios from 0 to 1; no value so far was one"
+
     # --- keeping ------------------------------------------------------------------------
 
     def forget(self, series: Indexes) -> None:

@@ -197,6 +197,19 @@ class Drift:
         shape = self._shapes.get(family)
         return () if shape is None else shift.sentences(shape, self._plan)
 
+    def lacks(self) -> str:
+        """A histogram of one bucket has no shape; one class may have company one day."""
+        if self._families.strangers():
+            return f"drift needs the label {self._label!r}; none of them has it"
+        _, at = self._families.rows.known()
+        bound, family = (self._families.rows[name][at] for name in ("bound", "family"))
+        if not len(at) or self.settings.category:
+            return ""
+        if np.isnan(bound).all():
+            return "drift needs numbers in the label 'le'; none of them is one"
+        most = int(np.bincount(family[(family >= 0) & ~np.isnan(bound)]).max(initial=0))
+        return "" if most > 1 else "drift needs a histogram of at least 2 buckets; all have 1"
+
     # --- keeping ------------------------------------------------------------------------
 
     def forget(self, series: Indexes) -> None:

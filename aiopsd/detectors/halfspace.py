@@ -173,6 +173,9 @@ class Halfspace:
             f"it is number {rank} of what makes it odd: not what the others say that it should be",
         )
 
+    def lacks(self) -> str:
+        return self._rounds.lacks("halfspace", self.settings.min_members)
+
     def forget(self, series: Indexes) -> None:
         self._rounds.forget(series)
 

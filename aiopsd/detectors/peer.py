@@ -268,6 +268,9 @@ class Peer:
             said.append(f"so far from them once in {_times(decades)} rounds, by its last {n}")
         return said
 
+    def lacks(self) -> str:
+        return self._rounds.lacks("peer", self.settings.min_peers)
+
     def forget(self, series: Indexes) -> None:
         self._rounds.forget(series)
 

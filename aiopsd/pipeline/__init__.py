@@ -23,6 +23,7 @@ from aiopsd.model import AnyEvent, Decision, Incident, Reading, Run
 from aiopsd.pipeline.correlating import Correlating
 from aiopsd.pipeline.detection import Detection, Findings
 from aiopsd.pipeline.healing import Healing
+from aiopsd.pipeline.listening import Listening
 from aiopsd.pipeline.state import REMEMBER_SECS, State
 from aiopsd.pipeline.telling import Outbox
 from aiopsd.pipeline.warming import Warming
@@ -49,6 +50,7 @@ class Pipeline:
     checkpoint_secs: float = 30.0
     keep_secs: float = 90 * 86400.0
     warming: Warming | None = None
+    listening: Listening | None = None
 
     def __post_init__(self) -> None:
         self.readings: Channel[tuple[str, Reading] | None] = Channel("readings", 64)  # None: a tick
@@ -75,6 +77,8 @@ class Pipeline:
             beside = [group.create_task(self._tick(stopping), name="tick")]
             if self.warming is not None:
                 beside.append(group.create_task(self.warming.run(), name="warm start"))
+            if self.listening is not None:
+                beside.append(group.create_task(self.listening.run(), name="listen"))
             told = [
                 group.create_task(outbox.deliver(), name=f"tell {name}")
                 for name, outbox in self.outboxes.items()

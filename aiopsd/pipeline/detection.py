@@ -6,12 +6,13 @@ Pure but for a lock: the stage calls it in a thread, where numpy runs beside the
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import msgspec
 
-from aiopsd.contracts import Lesson, Teachable
+from aiopsd.contracts import Lesson, Needing, Sparing, Teachable
 from aiopsd.correlation.changes import VersionWatch
 from aiopsd.detectors.watch import Watch
 from aiopsd.logs import Miner
@@ -31,6 +32,16 @@ class Findings:
 
     def __bool__(self) -> bool:
         return bool(self.anomalies or self.changes or self.labels)
+
+
+@dataclass(frozen=True, slots=True)
+class Hearing:
+    """How many series a rule has, and what they lack for it to judge any of them."""
+
+    series: int
+    lacks: str = ""
+    beyond: int = 0  # samples left out, see ``contracts.Sparing``
+    selected: tuple[int, ...] = ()  # raw series that these are made of, by side
 
 
 class Detection:
@@ -133,6 +144,27 @@ class Detection:
     def latest(self, rule: str, where: Labels, since_s: float) -> list[tuple[Labels, float]]:
         """Asked on the loop, which must not wait for a tick or a checkpoint."""
         return self.table.latest(rule, where, since_s)
+
+    def hearing(self) -> dict[str, Hearing]:
+        """By rule, without the built-in ones."""
+        with self._lock:
+            series: Counter[str] = Counter()
+            for (_, rule), count in self.table.counts().items():
+                series[rule] += count
+            judges: dict[str, object] = {
+                name: watch.detector
+                for name, watch in self.watches.items()
+                if name not in self.transforms.unruled
+            }
+            return {
+                name: Hearing(
+                    series[name],
+                    one.lacks() if isinstance(one, Needing) and series[name] else "",
+                    one.beyond if isinstance(one, Sparing) else 0,
+                    self.transforms.selected(name),
+                )
+                for name, one in (judges | dict(self.versions)).items()
+            }
 
     def expire(self, before_s: float) -> Indexes:
         """Forgets series that nobody has seen for long."""

@@ -74,6 +74,11 @@ class Flow:
                 series_, groups, bounds = zip(*members, strict=True)
                 side.add(np.array(series_, np.int32), np.array(groups), np.array(bounds))
 
+    @property
+    def selected(self) -> tuple[int, ...]:
+        """How many raw series each side has."""
+        return tuple(len(side.rows) for side in self._sides)
+
     def knows(self, series: Indexes) -> NDArray[np.bool_]:
         """Which of these are members, on whichever side."""
         return np.asarray(np.any([side.knows(series) for side in self._sides], axis=0))

@@ -49,6 +49,10 @@ class Transforms:
     def unruled(self) -> frozenset[str]:
         return self._unruled.rules if self._unruled else frozenset()
 
+    def selected(self, rule: str) -> tuple[int, ...]:
+        """How many raw series this rule selects, on each side; nothing for one not streamed."""
+        return self._flows[rule].selected if rule in self._flows else ()
+
     def named(self, rule: str, labels: Labels) -> tuple[str, Labels]:
         """Under which rule and labels the table has the series of an anomaly."""
         raw = self._unruled.named(rule, labels) if self._unruled else None

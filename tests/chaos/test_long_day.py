@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-import aiopsd.app
 import aiopsd.correlation.changes
 import aiopsd.pipeline
+import aiopsd.pipeline.facts
 from aiopsd.app import House
 from aiopsd.config import load
 from aiopsd.stores import SqliteStore
@@ -59,7 +59,7 @@ def test_a_day_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(aiopsd.pipeline, "FORGET_SERIES_SECS", KEEP_SECS)
     monkeypatch.setattr(aiopsd.pipeline, "REMEMBER_SECS", KEEP_SECS)
     monkeypatch.setattr(aiopsd.correlation.changes, "KEEP_SECS", KEEP_SECS)
-    monkeypatch.setattr(aiopsd.app, "STILL_SECS", HOUR_SECS)  # a busy moment is minutes here
+    monkeypatch.setattr(aiopsd.pipeline.facts, "STILL_SECS", HOUR_SECS)  # a busy moment is minutes here
     _write(tmp_path, CONFIG)
     began = time.monotonic()
     morning, evening, house = run_leaping(lambda: _live(tmp_path, MORNING_H, EVENING_H))

@@ -73,6 +73,11 @@ class Families:
         self._size[number] += 1
         return number
 
+    def strangers(self) -> bool:
+        """It has met series, and none of them has the label."""
+        _, at = self.rows.known()
+        return len(at) > 0 and bool((self.rows["family"][at] < 0).all())
+
     def of(self, series: Indexes) -> Indexes:
         """Their families, -1 for none."""
         at = self.rows.find(series)

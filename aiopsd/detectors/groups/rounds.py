@@ -157,6 +157,16 @@ class Rounds:
             self.members["group"][row] = self._ids[key]
             self._order = None
 
+    def lacks(self, who: str, least: int) -> str:
+        """What ``who`` needs, where no group has so many members; see ``contracts.Needing``."""
+        _, at = self.members.known()
+        group = self.members["group"][at]
+        largest = int(np.bincount(group[group >= 0]).max(initial=0))
+        if not 0 < largest < least:
+            return ""
+        return (f"{who} needs at least {least} in a group (by {', '.join(self._group_by)}); "
+                f"the largest here has {largest}")  # fmt: skip
+
     # --- what is said of them -----------------------------------------------------------
 
     def scores(self, batch: Batch, over: Round, said: dict[str, NDArray[np.generic]]) -> Scores:

@@ -30,6 +30,7 @@ class Facts:
         self.state = state
         self.halts: list[Halt] = []
         self.health: list[dict[str, Any]] = []
+        self.mute: list[dict[str, Any]] = []
 
     def alive(self) -> str:
         return ""
@@ -47,6 +48,7 @@ class Facts:
             "decisions": list(state.decisions.values()),
             "halts": self.halts,
             "health": self.health,
+            "mute": self.mute,
         }
         return list(rooms[what]) if what in rooms else None
 
@@ -112,10 +114,17 @@ async def test_halts_and_parts_that_are_away(facts: Facts, tmp_path: Path, capsy
     ]
 
 
+async def test_rules_that_cannot_judge(facts: Facts, tmp_path: Path, capsys: Capture) -> None:
+    facts.state = State()
+    facts.mute = [{"rule": "odd_one", "reason": "hears no series"}]
+    assert await status(tmp_path) == 0
+    assert capsys.readouterr().out.splitlines()[1] == "mute     rule odd_one hears no series"
+
+
 async def test_json_has_every_listing(facts: Facts, tmp_path: Path, capsys: Capture) -> None:
     assert await status(tmp_path, "--json") == 0
     found = json.loads(capsys.readouterr().out)
-    assert set(found) == {"incidents", "runs", "decisions", "halts", "health"}
+    assert set(found) == {"incidents", "runs", "decisions", "halts", "health", "mute"}
     assert found["runs"][0]["target"] == "service/payments"
 
 

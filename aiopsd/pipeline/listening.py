@@ -1,0 +1,88 @@
+"""Rules that cannot judge: no series answers them, or none is what their detector needs.
+
+Such a rule is as quiet as a good one, so it is named, in the log once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection, Iterator, Mapping
+
+from aiopsd.contracts import Sparing
+from aiopsd.pipeline.detection import Detection, Hearing
+from aiopsd.telemetry import Telemetry, log
+
+LOOK_SECS = 15.0
+PATIENCE_SECS = 120.0  # groups, histograms and targets come together by and by
+TICKS = 2  # of a rule, that it is given at least
+
+
+class Listening:
+    """``mute`` holds each rule that has not been able to judge for long, and why."""
+
+    def __init__(
+        self,
+        detection: Detection,
+        telemetry: Telemetry,
+        sources: Collection[str],
+        every_secs: Mapping[str, float],
+    ) -> None:
+        self.heard: Mapping[str, Hearing] = {}
+        self.mute: dict[str, str] = {}
+        self._detection = detection
+        self._telemetry, self._sources = telemetry, sources
+        self._patience_secs = {
+            rule: max(PATIENCE_SECS, TICKS * secs) for rule, secs in every_secs.items()
+        }
+        self._since: dict[str, float] = {}
+        self._named: set[str] = set()
+        for rule in every_secs:
+            self._gauges(rule)
+
+    def _gauges(self, rule: str) -> None:
+        def heard() -> Hearing:
+            return self.heard.get(rule, Hearing(0))
+
+        gauge, watch = self._telemetry.gauge, self._detection.watches.get(rule)
+        gauge("rule_series", lambda: float(heard().series), rule)
+        gauge("rule_mute", lambda: float(rule in self.mute), rule)
+        if watch is not None and isinstance(watch.detector, Sparing):
+            gauge("samples_beyond", lambda: float(heard().beyond), rule)
+
+    async def run(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            self.heard = await asyncio.to_thread(self._detection.hearing)
+            self.look(loop.time(), blind=bool(self._telemetry.silent(self._sources)))
+            await asyncio.sleep(LOOK_SECS)
+
+    def look(self, now: float, *, blind: bool = False) -> None:
+        """``blind``: a source is away, which may be why there is nothing to hear."""
+        found = dict(self._found(blind=blind))
+        self._since = {rule: self._since.get(rule, now) for rule in found}
+        self.mute = {
+            rule: why
+            for rule, why in found.items()
+            if now - self._since[rule] >= self._patience_secs.get(rule, PATIENCE_SECS)
+        }
+        for rule, why in self.mute.items():
+            if rule not in self._named:
+                log.warning("mute rule=%s reason=%s", rule, why)
+        for rule in self._named - found.keys():
+            log.info("no longer mute rule=%s", rule)
+        self._named = (self._named | self.mute.keys()) & found.keys()
+
+    def _found(self, *, blind: bool) -> Iterator[tuple[str, str]]:
+        for rule, one in self.heard.items():
+            if one.lacks:
+                yield rule, f"hears {one.series} series but can judge none: {one.lacks}"
+            elif not one.series and not blind:
+                yield rule, f"hears no series: {_nothing(one.selected)}"
+
+
+def _nothing(selected: tuple[int, ...]) -> str:
+    if not any(selected):
+        return "what it asks or selects is not there"
+    sides = zip(("select", "over"), selected, strict=False)
+    matches = " and ".join(f"`{side}` matches {count}" for side, count in sides)
+    return f"{matches}, and no value came of that"
