@@ -13,6 +13,7 @@ import types
 import typing
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin
 
@@ -31,6 +32,25 @@ _PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d|w)")
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Base of everything that people write; unknown keys are errors."""
+
+    def extra(self) -> str:
+        """The extra without which this cannot be built or used (``EXTRAS``); empty: none."""
+        return ""
+
+
+EXTRAS = {
+    "history": ("prometheus_api_client", "statsmodels"),
+    "mqtt": ("aiomqtt",),
+    "river": ("river",),
+    "slack": ("slack_sdk",),
+    "systemd": ("dbus_fast",),
+}
+"""What each extra brings; pyproject.toml says which versions."""
+
+
+def installed(extra: str) -> bool:
+    """Looks only: nobody pays for an import."""
+    return all(find_spec(library) is not None for library in EXTRAS.get(extra, ()))
 
 
 class Duration(float):

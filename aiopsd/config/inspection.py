@@ -5,19 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-from aiopsd.config.parts import check_parts
+from aiopsd.config.parts import check_parts, lacking
+from aiopsd.config.salvage import salvaged
 from aiopsd.config.schema import DaemonSettings, PackSettings, RuleSettings
 from aiopsd.contracts import Executor
 from aiopsd.document import Document, Path_, Problem, read
 from aiopsd.errors import ConfigError
 from aiopsd.executors import ExecutorSettings, default_executors
+from aiopsd.model import Mode
 from aiopsd.remediation.playbook import Playbook, load_playbook
 from aiopsd.settings import Reader
 from aiopsd.sources.alertmanager import AlertmanagerSettings
 from aiopsd.sources.prometheus import PrometheusSettings
 
+NOTHING: Final[frozenset[str]] = frozenset()
 STREAMED_SECS = 15.0  # a streamed rule has news when its source has: seldom less often than this
 
 
@@ -82,17 +85,17 @@ def load(path: Path) -> Config:
 def inspect(path: Path) -> tuple[Config | None, list[Problem]]:
     """The configuration as far as it can be read, and every wrong entry in all files."""
     document = read(path)
-    if document.data is None:
+    if document.data is None and not (document.problems and path.is_file()):
         if not document.problems:
             document.complain((), "the file is empty; `aiopsd init` writes one that works")
         hint = "" if path.exists() else "; -c FILE names it, `aiopsd init` writes one"
         return None, [replace(one, text=one.text + hint) for one in document.problems]
-    if not isinstance(document.data, dict):
-        Reader(document).read(DaemonSettings, document.data)
-        return None, sorted(document.problems)
-    settings: DaemonSettings | None = Reader(document).read(DaemonSettings, document.data)
+    settings: DaemonSettings | None = None
+    if document.data is not None:  # else it is no YAML, and the problem has its place
+        settings = Reader(document).read(DaemonSettings, document.data)
     base = (path.resolve() if path.is_symlink() else path).parent
-    inspection = _Inspection(document, settings, base)
+    good, missing = (settings, NOTHING) if settings else salvaged(document.data)
+    inspection = _Inspection(document, good, missing, base)
     rules, playbooks = tuple(inspection.rules()), tuple(inspection.playbooks())
     problems = [p for d in (document, *inspection.documents) for p in sorted(d.problems)]
     if settings is None:
@@ -114,21 +117,22 @@ def _streams(settings: DaemonSettings) -> bool:
 
 @dataclass
 class _Inspection:
-    """``settings`` is None where aiopsd.yaml has faults: then nothing is held against it."""
+    """``missing``: keys of aiopsd.yaml with faults; what these may have caused is not said."""
 
     document: Document
-    settings: DaemonSettings | None
+    settings: DaemonSettings
+    missing: frozenset[str]
     base: Path
     documents: list[Document] = field(default_factory=list)  # rules, then playbooks
     written: set[str] | None = field(default_factory=set)  # rule ids; None: not all are known
 
     def __post_init__(self) -> None:
-        if self.settings is not None:
-            check_parts(self.document, self.settings, self.base)
+        check_parts(self.document, self.settings, self.base)
 
     def _documents(self, room: str) -> Iterator[Document]:
         """The files of a folder, those that parse; hidden ones are an editor's own."""
-        written = self.document.data.get(room, room)
+        data = self.document.data if isinstance(self.document.data, dict) else {}
+        written = data.get(room, room)
         if not isinstance(written, str):
             self.written = None
             return
@@ -136,7 +140,7 @@ class _Inspection:
         try:
             paths = sorted(folder.iterdir())
         except (OSError, ValueError) as error:
-            if room in self.document.data or not isinstance(error, FileNotFoundError):
+            if room in data or not isinstance(error, FileNotFoundError):
                 why = error.strerror if isinstance(error, OSError) else error
                 self.document.complain((room, "="), f"cannot read the folder {folder}: {why}")
                 self.written = None
@@ -165,6 +169,8 @@ class _Inspection:
                 owner[rule.id] = document.file
                 for key, wrong in self._unanswered(rule):
                     document.complain(("rules", index, key), f"rule {rule.id!r}: {wrong}")
+                if lack := lacking(f"rule {rule.id!r}", rule.detector):
+                    document.complain(("rules", index, "detector"), lack)
                 yield rule
 
     def _pack(self, document: Document) -> Iterator[tuple[int, RuleSettings]]:
@@ -184,7 +190,7 @@ class _Inspection:
 
     def _unanswered(self, rule: RuleSettings) -> Iterator[tuple[str, str]]:
         """Why nobody can answer this rule, and by which key; nothing when somebody can."""
-        if self.settings is None:
+        if "sources" in self.missing:
             return
         known = _askable(self.settings)
         if rule.source and rule.source not in known:
@@ -203,8 +209,6 @@ class _Inspection:
         owner: dict[str, str] = {}
         executors = self._executors()
         for document in self._documents("playbooks"):
-            if executors is None:
-                continue
             playbook = load_playbook(document, executors, rules=self.written)
             if playbook is None:
                 continue
@@ -213,18 +217,29 @@ class _Inspection:
                 document.complain(("name", "="), text)
                 continue
             owner[playbook.name] = document.file
-            if self.settings is not None and not _askable(self.settings):
+            for path, lack in self._lacking(playbook):
+                document.complain(path, lack)
+            if "sources" not in self.missing and not _askable(self.settings):
                 for path in _promql(playbook):
                     document.complain(path, "PromQL needs a source of type prometheus; without "
                                             "one, write `rule`")  # fmt: skip
             yield playbook
 
     def _executors(self) -> dict[str, Executor] | None:
-        """By which actions are judged; None where what is written of them has faults."""
-        if self.settings is None and "executors" in self.document.data:
+        """By which actions are judged; None where not all of them are known."""
+        if "executors" in self.missing:
             return None
-        written = self.settings.executors if self.settings is not None else {}
-        return {n: part.build(self.base) for n, part in (default_executors() | written).items()}
+        parts = default_executors() | self.settings.executors
+        return {name: part.build(self.base) for name, part in parts.items()}
+
+    def _lacking(self, playbook: Playbook) -> Iterator[tuple[Path_, str]]:
+        """Extras of the actions that it may take; to observe needs none."""
+        if min(playbook.ladder, self.settings.automation.ceiling) <= Mode.OBSERVE:
+            return
+        parts = default_executors() | self.settings.executors
+        for index, step in enumerate(playbook.steps):
+            if lack := lacking(step.do, parts.get(step.do.partition(".")[0])):
+                yield ("steps", index, "do", "="), lack
 
 
 def _promql(playbook: Playbook) -> Iterator[Path_]:

@@ -9,8 +9,8 @@ from typing import Any
 
 from aiopsd.config.schema import DaemonSettings
 from aiopsd.document import Document, Path_
-from aiopsd.errors import ConfigError
-from aiopsd.settings import SecretFile
+from aiopsd.errors import ConfigError, MissingExtra
+from aiopsd.settings import SecretFile, Settings, installed
 from aiopsd.sources.alertmanager import AlertmanagerSettings
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
@@ -28,10 +28,20 @@ def check_parts(document: Document, settings: DaemonSettings, base: Path) -> Non
             if not _NAME.fullmatch(name):
                 document.complain((room, name), f"{name!r} cannot name a part: letters, digits, "
                                                 "_ and -, with a letter first")  # fmt: skip
+            if lack := lacking(f"{room[:-1]} {name!r}", part):
+                document.complain((room, name, "type", "="), lack)
             for key, wrong in _files(part, base):
                 document.complain((room, name, key, "="), wrong)
+    if lack := lacking("warm_start", settings.warm_start):
+        document.complain(("warm_start",), lack)
     for path, wrong in _hooks(settings):
         document.complain(path, wrong)
+
+
+def lacking(who: str, part: Settings | None) -> str:
+    """Which extra this part needs and has not; empty where it has all."""
+    extra = part.extra() if part is not None else ""
+    return "" if installed(extra) else str(MissingExtra(who, extra))
 
 
 def _files(part: Any, base: Path) -> Iterator[tuple[str, str]]:

@@ -164,6 +164,9 @@ class WarmStartSettings(Settings, frozen=True, kw_only=True):
         if min(self.series, self.memory_mib, self.timeout) < 1:
             raise ValueError("`series`, `memory_mib` and `timeout` must be at least 1")
 
+    def extra(self) -> str:
+        return "history"
+
 
 class DaemonSettings(Settings, frozen=True, kw_only=True):
     """aiopsd.yaml."""

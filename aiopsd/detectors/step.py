@@ -54,6 +54,9 @@ class StepSettings(Settings, frozen=True, kw_only=True, tag="step"):
         if self.hold < 2:
             raise ValueError(f"`hold: {self.hold}` must be at least 2 samples")
 
+    def extra(self) -> str:
+        return "river" if self.method == "adwin" else ""
+
     def build(self, labels: Callable[[int], Labels]) -> Step:  # noqa: ARG002 - as all members
         return Step(self)
 

@@ -40,6 +40,9 @@ class SystemdSettings(Settings, frozen=True, kw_only=True, tag="systemd"):
 
     bus: str = "unix:path=/run/dbus/system_bus_socket"
 
+    def extra(self) -> str:
+        return "systemd"
+
     def build(self, base: Path) -> SystemdExecutor:  # noqa: ARG002 - executors are built alike
         return SystemdExecutor(self.bus)
 

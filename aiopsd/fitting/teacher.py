@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import importlib.util
 import os
 import sys
 from collections.abc import AsyncIterator
@@ -13,6 +12,7 @@ import msgspec
 
 from aiopsd.errors import MissingExtra, Unreachable
 from aiopsd.fitting.job import Job, Word
+from aiopsd.settings import installed
 
 LINE_BYTES = 1 << 20
 LAST_WORDS = 400  # characters of its complaints that go into the log
@@ -21,9 +21,8 @@ _ONE_THREAD = {f"{lib}_NUM_THREADS": "1" for lib in ("OMP", "OPENBLAS", "MKL")}
 
 def require() -> None:
     """Raises MissingExtra. Looks only: here nobody pays for the import."""
-    for library in ("prometheus_api_client", "statsmodels"):
-        if importlib.util.find_spec(library) is None:
-            raise MissingExtra("warm_start", "history")
+    if not installed("history"):
+        raise MissingExtra("warm_start", "history")
 
 
 async def fitted(job: Job, timeout_secs: float) -> AsyncIterator[Word]:

@@ -55,6 +55,9 @@ class MqttSettings(Settings, frozen=True, kw_only=True, tag="mqtt"):
         if not 0 < self.timeout <= 60:
             raise ValueError(f"`timeout: {self.timeout}` must be more than 0s and at most 60s")
 
+    def extra(self) -> str:
+        return "mqtt"
+
     def build(self, context: NotifierContext) -> Notifier:
         """Connects at once where an event loop runs, else with the first event."""
         notifier = Mqtt(self._connecting(context), self, context)

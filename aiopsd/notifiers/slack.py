@@ -34,6 +34,9 @@ class SlackSettings(Settings, frozen=True, kw_only=True, tag="slack"):
         if not 0 < self.edit_every <= 60:
             raise ValueError(f"`edit_every: {self.edit_every}` must be more than 0s, at most 60s")
 
+    def extra(self) -> str:
+        return "slack"
+
     def build(self, context: NotifierContext) -> Notifier:
         try:
             from aiopsd.notifiers.slack_api import SlackApi

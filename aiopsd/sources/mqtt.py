@@ -73,6 +73,9 @@ class MqttSettings(Settings, frozen=True, kw_only=True, tag="mqtt"):
         if self.ca_file and not self.tls:
             raise ValueError("`ca_file` needs `tls: true`")
 
+    def extra(self) -> str:
+        return "mqtt"
+
     def build(self, context: SourceContext) -> MqttSource:
         try:
             import aiomqtt

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import sys
 import tempfile
+import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -13,6 +15,8 @@ from hypothesis import strategies as st
 
 from aiopsd.config import WrongConfig, inspect, load, state_folder, web_address
 from aiopsd.errors import ConfigError
+from aiopsd.settings import EXTRAS
+from tests.docs.snippets import ROOT
 
 SECRET = "s3cr3t-never-shown"
 DAEMON = """\
@@ -68,6 +72,17 @@ steps:
 verify:
   within: 5m
   checks: [{name: errors, rule: errors, expect: value < 0.1}]
+on_failure: {rollback: never, then: escalate}
+"""
+UNIT = """\
+playbook: v1
+name: unit
+owner: me
+mode: observe
+on: [{incident: crash}]
+target: {kind: unit, id: a}
+steps: [{id: restart, do: systemd.restart, with: {unit: a.service}}]
+verify: {within: 5m, checks: [{name: up, rule: errors, expect: value < 1.0}]}
 on_failure: {rollback: never, then: escalate}
 """
 FILES = {
@@ -178,17 +193,90 @@ def test_nothing_but_text(folder: Folder) -> None:
     assert problem.startswith("aiopsd.yaml:1:1: expected a mapping (sources, rules,")
 
 
-def test_faults_here_do_not_hide_those_of_rules_and_playbooks(folder: Folder) -> None:
-    """But what they may have caused is not said: the executors are not known."""
-    folder.spoil("aiopsd.yaml", "join: 5m", "join: 5")
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("join: 5m", "join: 5"),
+        ("type: loki", "type: lokki"),
+        ("{type: slack, ", "{type: slack, x: 1, "),
+        ("{join: 5m}", "{join: 5m"),  # no YAML at all
+    ],
+)
+def test_faults_here_do_not_hide_those_of_rules_and_playbooks(
+    folder: Folder, old: str, new: str
+) -> None:
+    folder.spoil("aiopsd.yaml", old, new)
     folder.spoil("rules/mine.yaml", "type: band", "type: bnd")
     folder.spoil("playbooks/call.yaml", "owner: me", "ownr: me")
     files = [line.split(":")[0] for line in folder.problems()]
-    assert files == ["aiopsd.yaml", "rules/mine.yaml"]
-    folder.write("aiopsd.yaml", "sources: 5\n")
-    folder.write("playbooks/call.yaml", PLAYBOOK.replace("owner: me", "ownr: me"))
-    files = [line.split(":")[0] for line in folder.problems()]
     assert files == ["aiopsd.yaml", "rules/mine.yaml", *["playbooks/call.yaml"] * 2]
+
+
+def test_nor_those_of_its_own_other_parts(folder: Folder) -> None:
+    text = DAEMON.replace("join: 5m", "join: 5").replace("type: loki", "type: lokki")
+    text = text.replace("password_file: secret", "password_file: none")
+    folder.write("aiopsd.yaml", text.replace("  tool:", "  tool.v2:"))
+    found = "\n".join(folder.problems())
+    for said in ("not a duration: 5", "did you mean 'loki'?", "no secret file 'none'",
+                 "'tool.v2' cannot name a part"):  # fmt: skip
+        assert said in found
+
+
+def test_what_a_fault_may_have_caused_is_not_said(folder: Folder) -> None:
+    """Neither that nobody answers a rule, nor that an action is not known."""
+    text = DAEMON.replace("{type: prometheus, ", "{type: prometheus, x: 1, ")
+    folder.write("aiopsd.yaml", text.replace("  tool: {", "  tool: {x: 1, "))
+    assert [line.split(":")[0] for line in folder.problems()] == ["aiopsd.yaml"] * 2
+    folder.write("aiopsd.yaml", text.replace("{type: command", "{type: comand"))
+    assert [line.split(":")[0] for line in folder.problems()] == ["aiopsd.yaml"] * 2
+
+
+NEEDED = [
+    ("aiomqtt", "aiopsd.yaml", "notifiers:\n", "notifiers:\n  hub: {type: mqtt, host: h}\n",
+     "7:15: notifier 'hub' needs the extra 'mqtt': pip install 'aiopsd[mqtt]'"),
+    ("aiomqtt", "aiopsd.yaml", "notifiers:\n",
+     "  hub: {type: mqtt, host: h, topics: [{topic: a}]}\nnotifiers:\n",
+     "6:15: source 'hub' needs the extra 'mqtt'"),
+    ("slack_sdk", "aiopsd.yaml", "", "", "7:15: notifier 'ops' needs the extra 'slack'"),
+    ("statsmodels", "aiopsd.yaml", "limits: {s", "warm_start: {}\nlimits: {s",
+     "15:1: warm_start needs the extra 'history'"),
+    ("river", "rules/mine.yaml", "{type: band", "{type: step, method: adwin",
+     "rule 'errors' needs the extra 'river'"),
+    ("dbus_fast", "aiopsd.yaml", "  tool:", "  sys: {type: systemd}\n  tool:",
+     "10:15: executor 'sys' needs the extra 'systemd'"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("library", "name", "old", "new", "said"), NEEDED)
+def test_an_extra_that_is_missing(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch,
+    library: str, name: str, old: str, new: str, said: str,
+) -> None:  # fmt: skip
+    if old:
+        folder.spoil(name, old, new)
+    assert folder.problems() == []
+    monkeypatch.setitem(sys.modules, library, None)
+    (problem,) = folder.problems()
+    assert problem.startswith(f"{name}:")
+    assert said in problem
+
+
+def test_an_extra_for_what_a_playbook_may_do(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "dbus_fast", None)
+    folder.write("playbooks/unit.yaml", UNIT)
+    assert folder.problems() == []  # to observe needs nothing
+    folder.write("playbooks/unit.yaml", UNIT.replace("mode: observe", "mode: auto"))
+    assert folder.problems() == [
+        "playbooks/unit.yaml:7:27: systemd.restart needs the extra 'systemd': "
+        "pip install 'aiopsd[systemd]'"
+    ]
+
+
+def test_every_extra_is_known_here() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert EXTRAS.keys() == project["optional-dependencies"].keys()
 
 
 def test_load_raises_all_of_them(folder: Folder) -> None:
