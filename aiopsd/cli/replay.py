@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from aiopsd.model import Incident
-    from aiopsd.offline.replay import Report, RuleReport, Window
+    from aiopsd.offline.life import Window
+    from aiopsd.offline.replay import Report, RuleReport
     from aiopsd.offline.tally import Counts, Example
 
 EXAMPLE = """aiopsd replay --since 7d
@@ -54,7 +55,7 @@ def run(args: argparse.Namespace) -> int:
 def _window(args: argparse.Namespace, now_s: float) -> Window:
     """Raises Refused."""
     from aiopsd.errors import Refused
-    from aiopsd.offline.replay import Window
+    from aiopsd.offline.life import Window
 
     if bool(args.since) == bool(args.begin):
         raise Refused("say how far back: --since 7d, or --from TIME")

@@ -1,7 +1,8 @@
 """Rules over history: what they would have said, had they been there.
 
-Each rule is read on the ticks of the daemon and goes through the daemon's own watch; then all
-anomalies go through the daemon's grouping in the order in which they came.
+Each rule is read on the ticks of the daemon, or as the samples that a stream would have brought,
+and goes through the daemon's own watch; then all anomalies go through the daemon's grouping in the
+order in which they came.
 """
 
 from __future__ import annotations
@@ -12,38 +13,26 @@ from typing import Final
 
 import numpy as np
 
-from aiopsd.app import rule_info
 from aiopsd.config import Config, RuleSettings
 from aiopsd.contracts import Clock, Health, SourceContext
 from aiopsd.correlation.grouping import Edges, Grouping, GroupingLimits
 from aiopsd.correlation.topology import Topology
 from aiopsd.detectors.absent import AbsentSettings
-from aiopsd.detectors.band import Band, Judged
-from aiopsd.detectors.watch import Watch
 from aiopsd.errors import AiopsdError, ConfigError, Refused, Unreachable
-from aiopsd.model import Anomaly, Batch, Incident, Indexes, Labels, Scores
+from aiopsd.model import Anomaly, Incident, Labels
 from aiopsd.offline.history import Flags, Portion, portions
+from aiopsd.offline.life import Life, Stream, Window
+from aiopsd.offline.questions import questions
+from aiopsd.offline.raw import RawHistory
 from aiopsd.offline.tally import Counts, Tally
 from aiopsd.series import SeriesTable
 from aiopsd.sources.prometheus import PrometheusSettings
 from aiopsd.sources.prometheus_api import PrometheusApi
 from aiopsd.sources.prometheus_rule import Grid
+from aiopsd.sources.remote_write import RemoteWriteSettings
+from aiopsd.transforms.unruled import LOGS
 
-JUDGED: Final = ("score", "observed", "expected", "low", "high", "samples", "certain")
 ALIVE: Final = "count(up)"  # no answer: Prometheus itself was away, and nothing is absent
-
-
-@dataclass(frozen=True, slots=True)
-class Window:
-    """Learned silently from ``begin_s`` on, judged from ``judged_s`` to ``end_s``."""
-
-    begin_s: float
-    judged_s: float
-    end_s: float
-
-    @property
-    def judged_secs(self) -> float:
-        return self.end_s - self.judged_s
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,32 +106,63 @@ class _Replaying:
     async def rule(self, rule: RuleSettings) -> RuleReport:
         if rule.detector is None:
             return RuleReport(rule.id, "watches a label for changes, and judges nothing")
-        if rule.promql is None or self._config.streamed(rule):
-            return RuleReport(rule.id, "is computed from a stream, which has no history")
+        streamed = rule.promql is None or self._config.streamed(rule)
+        if streamed and rule.selection().selector.name == LOGS:
+            return RuleReport(rule.id, "counts log lines, which Prometheus does not keep")
         source = self._sources[self._config.asked(rule) or ""]
         try:
             async with source.asking() as api:
-                return await self._judged(api, rule, rule.promql)
+                life = Life(rule, SeriesTable(self._config.daemon.limits.series), self._window)
+                lived = self._selected if streamed else self._asked
+                await lived(api, rule, life)
+                return self._report(rule, life)
         except AiopsdError as error:
             what = "refused" if isinstance(error, Refused) else "not answered"
             return RuleReport(rule.id, f"{what}: {error}")
 
-    async def _judged(self, api: PrometheusApi, rule: RuleSettings, promql: str) -> RuleReport:
+    async def _asked(self, api: PrometheusApi, rule: RuleSettings, life: Life) -> None:
+        """PromQL, on the ticks at which the daemon would have asked."""
         window, grid = self._window, Grid.of(rule.id, self._config.every_secs(rule))
-        life = _Life(rule, SeriesTable(self._config.daemon.limits.series), window)
+        life.speaks_secs = grid.every_ms / 1000
+        empty = isinstance(rule.detector, AbsentSettings)
+        promql = rule.promql or ""
         async for portion in portions(api, promql, grid, window.begin_s, window.end_s):
-            empty = isinstance(rule.detector, AbsentSettings)
             life.live(portion, await _awake(api, portion, grid) if empty else portion.filled)
-            done_s = float(portion.times_s[-1]) - window.begin_s
-            self._told(rule.id, done_s / max(window.end_s - window.begin_s, 1.0))
+            self._tell(rule, float(portion.times_s[-1]))
+
+    async def _selected(self, api: PrometheusApi, rule: RuleSettings, life: Life) -> None:
+        """What a stream would have brought, through the transforms of a stream."""
+        selection = rule.selection()
+        stream = Stream(life, selection)
+        asked = questions(selection, names_only=isinstance(rule.detector, AbsentSettings))
+        history = RawHistory(api, life.table, self._resolution_ms())
+        window = self._window
+        async for upto_s, batches in history.pages(asked, int(window.begin_s), int(window.end_s)):
+            for batch in batches:
+                stream.feed(batch)
+            self._tell(rule, upto_s)
+        stream.end()
+
+    def _resolution_ms(self) -> int:
+        """How exactly the daemon tells the moments of a stream apart."""
+        sources = self._config.daemon.sources.values()
+        written = [one for one in sources if isinstance(one, RemoteWriteSettings)]
+        return round(1000 * float((written or [RemoteWriteSettings()])[0].resolution))
+
+    def _tell(self, rule: RuleSettings, upto_s: float) -> None:
+        window = self._window
+        self._told(rule.id, (upto_s - window.begin_s) / max(window.end_s - window.begin_s, 1.0))
+
+    def _report(self, rule: RuleSettings, life: Life) -> RuleReport:
         self._tallies.append(life.tally)
-        self._labels += [life.table.labels(index) for index in life.table.of(rule.id)]
-        counts, lives_secs = life.tally.counts(window.end_s), window.judged_secs * len(life.table)
-        heard_secs = life.values * grid.every_ms / 1000
+        series = life.table.of(rule.id)
+        self._labels += [life.table.labels(index) for index in series]
+        counts = life.tally.counts(self._window.end_s)
+        lives_secs = max(self._window.judged_secs * len(series), 1.0)
         heard, strange = (
-            min(x / max(lives_secs, 1.0), 1.0) for x in (heard_secs, counts.strange_secs)
+            min(secs / lives_secs, 1.0) for secs in (life.heard_secs, counts.strange_secs)
         )
-        return RuleReport(rule.id, "", len(life.table), life.ticks, heard, strange, counts)
+        return RuleReport(rule.id, "", len(series), life.ticks, heard, strange, counts)
 
     def incidents(self) -> tuple[Incident, ...] | None:
         if any(tally.overflow for tally in self._tallies):
@@ -175,51 +195,6 @@ def grouped(
         touched = grouping.absorb(anomalies, edges, (), time_s) + grouping.tick(time_s)
         newest |= {incident.id: incident for incident in touched}
     return tuple(sorted(newest.values(), key=lambda one: one.opened_s))
-
-
-class _Life:
-    """One rule, from the first tick of the window to its last."""
-
-    def __init__(self, rule: RuleSettings, table: SeriesTable, window: Window) -> None:
-        assert rule.detector is not None  # noqa: S101 - the caller has looked
-        self.table, self.tally, self.ticks, self.values = table, Tally(), 0, 0
-        self._rule, self._window = rule.id, window
-        self._watch = Watch(rule_info(rule), rule.detector, table.labels)
-
-    def live(self, portion: Portion, awake: Flags) -> None:
-        """``awake``: ticks at which the server was there."""
-        interned = [self.table.intern(self._rule, labels) for labels in portion.labels]
-        series = np.array(interned, np.int32)
-        there = portion.there & (series >= 0)
-        judged = self._at_once(portion, series, there)
-        for row in np.flatnonzero(awake).tolist():
-            time_s, here = float(portion.times_s[row]), there[row]
-            history = time_s < self._window.judged_s
-            batch = Batch(self._rule, time_s, series[here], portion.values[row, here], history)
-            self.tally.take(time_s, self._watched(self.table.record(batch), judged, row))
-            self.ticks += not history
-            self.values += 0 if history else int(np.count_nonzero(here))
-
-    def _at_once(self, portion: Portion, series: Indexes, there: Flags) -> Judged | None:
-        """A band takes a stretch many times faster than its ticks, and says the same of it where
-        every series has every sample."""
-        band, whole = self._watch.detector, there.all() and len(set(series.tolist())) == len(series)
-        if not isinstance(band, Band) or not whole or not len(series):
-            return None
-        return band.observe_stretch(portion.times_s, portion.values, series)
-
-    def _watched(self, batch: Batch, judged: Judged | None, row: int) -> list[Anomaly]:
-        if judged is None:
-            return self._watch.observe(batch)
-        columns = {name: getattr(judged, name)[row] for name in JUDGED}
-        scores = Scores(
-            rule=batch.rule,
-            time_s=batch.time_s,
-            series=batch.series,
-            history=batch.history,
-            **columns,
-        )
-        return self._watch.weigh(batch, scores)
 
 
 async def _awake(api: PrometheusApi, portion: Portion, grid: Grid) -> Flags:

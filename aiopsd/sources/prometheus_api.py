@@ -68,7 +68,11 @@ class Matrix:
     times_s: Floats
     values: Floats
     warnings: tuple[str, ...] = ()
-    histograms: int = 0
+    natives: tuple[tuple[int, msgspec.Raw], ...] = ()  # (series, JSON) of each native histogram
+
+    @property
+    def histograms(self) -> int:
+        return len(self.natives)
 
     @property
     def labels(self) -> list[Labels]:
@@ -96,6 +100,12 @@ class PrometheusApi:
             "step": _seconds(step_secs),
         }
         return await _beside(_matrix, await self._ask("query_range", params, _RANGE_BYTES))
+
+    async def samples(self, selector: str, end_s: float, span_secs: int) -> Matrix:
+        """What was scraped in the ``span_secs`` up to ``end_s``, at its own times. One of the very
+        first moment is there before Prometheus 3.0, and not since."""
+        params = {"query": f"{selector}[{span_secs}s]", "time": _seconds(end_s)}
+        return await _beside(_matrix, await self._ask("query", params, _RANGE_BYTES))
 
     async def _ask(self, name: str, params: Mapping[str, str], ceiling: int | None) -> bytes:
         params = {**params, **_AS_ASKED}
@@ -169,10 +179,15 @@ def labels_of(names: Sequence[bytes]) -> list[Labels]:
 
     Raises Unreachable where a name holds no labels.
     """
-    found = _decoded(b"[" + b",".join(names) + b"]", list[Labels])
+    found = whole_labels_of(names)
     for labels in found:
         labels.pop("__name__", None)
     return found
+
+
+def whole_labels_of(names: Sequence[bytes]) -> list[Labels]:
+    """With ``__name__``, as raw samples need it. Raises as ``labels_of`` does."""
+    return _decoded(b"[" + b",".join(names) + b"]", list[Labels])
 
 
 def _vector(body: bytes) -> Vector:
@@ -205,7 +220,7 @@ def _matrix(body: bytes) -> Matrix:
         np.array([time_s for time_s, _ in points], np.float64),
         _numbers([text for _, text in points]),
         envelope.cautions,
-        sum(len(row.histograms) for row in rows),
+        tuple((at, one) for at, row in enumerate(rows) for one in row.histograms),
     )
 
 

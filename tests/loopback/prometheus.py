@@ -25,6 +25,10 @@ QUERY_RANGE = "/api/v1/query_range"
 MAX_POINTS = 11_000
 UNIT_SECS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800, "y": 31_536_000}
 
+RANGE = re.compile(r"(?P<selector>.*)\[(?P<secs>\d+)s\]", re.DOTALL)
+
+Scraped: TypeAlias = Iterable[tuple[Mapping[str, str], Sequence[tuple[float, float]]]]
+"""Labels, and (time, value) of each sample."""
 Vector: TypeAlias = Iterable[tuple[Mapping[str, str], float]]
 """Labels and value of each series that has a sample at the time asked for."""
 
@@ -43,6 +47,7 @@ class ReplayPrometheus(LoopbackServer):
         super().__init__()
         self.clock = clock
         self._evaluate: Callable[[str, float], Vector] = lambda _query, _time: ()
+        self._scraped: Callable[[str], Scraped] = lambda _selector: ()
         self._replies: dict[str, Reply] = {}
         for name in ("buildinfo", "ready"):
             self.answer_with(name)
@@ -63,6 +68,11 @@ class ReplayPrometheus(LoopbackServer):
         self._evaluate = evaluate
         for path in (QUERY, QUERY_RANGE):
             self._replies.pop(path, None)
+
+    def keep(self, scraped: Callable[[str], Scraped]) -> None:
+        """From now on answer a range vector, `selector[60s]`, from these samples: both ends of the
+        range are in it, as before Prometheus 3.0."""
+        self._scraped = scraped
 
     def huge_body_next(self, mb: int, times: int = 1, *, on: str = "") -> None:
         """Answer with a sound vector of more than `mb` megabytes, or as far as the client reads."""
@@ -100,6 +110,8 @@ class ReplayPrometheus(LoopbackServer):
             return self._recorded(call)
         try:
             at = _time(call, "time") if "time" in call.params else self.clock()
+            if ranged := RANGE.fullmatch(_query_text(call)):
+                return self._range_vector(ranged["selector"], at - int(ranged["secs"]), at)
             result = [
                 {"metric": dict(labels), "value": _sample(at, value)}
                 for labels, value in self._evaluate(_query_text(call), at)
@@ -107,6 +119,14 @@ class ReplayPrometheus(LoopbackServer):
         except BadData as error:
             return _bad_data(error)
         return _success("vector", result)
+
+    def _range_vector(self, selector: str, since: float, until: float) -> web.Response:
+        found = [
+            {"metric": dict(labels), "values": values}
+            for labels, samples in self._scraped(selector)
+            if (values := [_sample(at, v) for at, v in samples if since <= at <= until])
+        ]
+        return _success("matrix", found)
 
     def _query_range(self, call: Call) -> web.Response:
         if call.path in self._replies:
