@@ -6,6 +6,7 @@ checkpoint hold, and connects them in a pipeline. ``life`` lets it live.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, cast
 
 from msgspec.structs import replace
@@ -194,6 +195,7 @@ class House:
                     clock=self.clock,
                     health=Health(self.telemetry.went, self.telemetry.came),
                     count=self.telemetry.counting(name),
+                    gauge=partial(self.telemetry.gauge, part=name),
                     queries=asked[name],
                     history_secs=float(daemon.history),
                     routes=self.routes,

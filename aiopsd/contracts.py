@@ -91,6 +91,7 @@ class SourceContext:
     base: Path = Path()  # relative paths and secret files are looked for here
     routes: dict[str, Handler] = field(default_factory=dict)  # POST path -> handler, for push
     types: dict[str, str] = field(default_factory=dict)  # metric -> counter, gauge, histogram ...
+    gauge: Callable[[str, Callable[[], float]], None] = lambda _what, _read: None
 
 
 class Source(Protocol):

@@ -11,8 +11,10 @@ import base64
 import os
 import random
 import ssl
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -26,6 +28,7 @@ from aiopsd.settings import SecretFile
 _MAX_REDIRECTS = 3
 _REDIRECTS = (301, 302, 303, 307, 308)
 _SHOWN_CHARS = 300
+_HEARTBEAT_SECS = 30.0
 
 
 class TooLarge(Unreachable):
@@ -101,6 +104,28 @@ class Fetcher:
         """As get, with a url-encoded form."""
         return await self._ask("POST", url, form, max_body_bytes)
 
+    @asynccontextmanager
+    async def socket(
+        self, url: URL, headers: Mapping[str, str]
+    ) -> AsyncIterator[aiohttp.ClientWebSocketResponse]:
+        """A WebSocket, whose messages have the ceiling of an answer. Raises Unreachable."""
+        try:
+            async with asyncio.timeout(self.timeout_secs):
+                socket = await self._session.ws_connect(
+                    url,
+                    headers=headers,
+                    heartbeat=_HEARTBEAT_SECS,
+                    max_msg_size=self.max_body_bytes,
+                )
+        except TimeoutError:
+            raise Unreachable(f"no answer within {self.timeout_secs:g} s") from None
+        except aiohttp.WSServerHandshakeError as error:
+            raise Unreachable(f"no WebSocket: status {error.status}") from None
+        except (aiohttp.ClientError, OSError) as error:
+            raise Unreachable(_plain(error)) from None
+        async with socket:
+            yield socket
+
     async def _ask(
         self, method: str, url: URL, form: Mapping[str, str] | None, ceiling: int | None
     ) -> Answer:
@@ -131,9 +156,19 @@ async def _read(response: aiohttp.ClientResponse, limit: int) -> Answer:
         if len(body) > limit:
             raise TooLarge(f"the answer is larger than {limit:,} bytes")
     kind = response.headers.get("Content-Type", "").lower()
-    wait = response.headers.get("Retry-After", "")
-    retry_after_secs = float(wait) if wait.isdecimal() else 0.0
-    return Answer(response.status, kind, bytes(body), retry_after_secs)
+    return Answer(response.status, kind, bytes(body), _retry_after_secs(response.headers))
+
+
+def _retry_after_secs(headers: Mapping[str, str]) -> float:
+    """Seconds, or a date by the server's own clock (RFC 9110, 10.2.3)."""
+    wait = headers.get("Retry-After", "")
+    if wait.isdecimal():
+        return float(wait)
+    try:
+        until, now = (parsedate_to_datetime(one) for one in (wait, headers.get("Date", "")))
+        return max(0.0, (until - now).total_seconds())
+    except (ValueError, TypeError):
+        return 0.0
 
 
 def _next(url: URL, location: str) -> URL:
@@ -227,11 +262,20 @@ def _one_line(secret_file: SecretFile, base: Path) -> str:
     return secret
 
 
-def trust(ca_file: str, base: Path) -> ssl.SSLContext | None:
-    """Trusts this authority only; None, when none is named, trusts those of the system."""
-    if not ca_file:
+def trust(
+    ca_file: str, base: Path, cert_file: str = "", key_file: str = ""
+) -> ssl.SSLContext | None:
+    """Trusts this authority only, or those of the system where none is named; shows our own
+    certificate where there is one. None where neither is."""
+    if not ca_file and not cert_file:
         return None
     try:
-        return ssl.create_default_context(cafile=str(base / ca_file))
+        context = ssl.create_default_context(cafile=str(base / ca_file) if ca_file else None)
     except (OSError, ssl.SSLError) as error:
         raise ConfigError(f"`ca_file: {ca_file}`: {error}") from None
+    if cert_file:
+        try:
+            context.load_cert_chain(base / cert_file, base / key_file if key_file else None)
+        except (OSError, ssl.SSLError) as error:
+            raise ConfigError(f"`cert_file: {cert_file}`: {error}") from None
+    return context

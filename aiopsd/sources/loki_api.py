@@ -6,9 +6,8 @@ Source: the HTTP API reference of Loki, and recordings of a real one in tests/re
 from __future__ import annotations
 
 import asyncio
-import json
 import re
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import TypeVar
@@ -19,6 +18,7 @@ from aiopsd.errors import Refused, Unreachable
 from aiopsd.model import Labels, LogLine
 from aiopsd.settings import Duration
 from aiopsd.sources.fetch import Answer
+from aiopsd.sources.loki_query import selector
 
 T = TypeVar("T")
 
@@ -40,6 +40,10 @@ class RangeRefused(Refused):
     def __init__(self, text: str, longest_secs: float) -> None:
         super().__init__(text)
         self.longest_secs = longest_secs
+
+
+class Costly(Refused):
+    """The server reads no more than so many bytes at once; less time holds fewer of them."""
 
 
 class Busy(Unreachable):
@@ -111,28 +115,6 @@ class LokiApi:
         return answer
 
 
-# --- queries ------------------------------------------------------------------------------
-
-_SELECTOR = re.compile(r'\s*\{(?:[^"`}]|"(?:\\.|[^"\\])*"|`[^`]*`)*\}', re.DOTALL)
-
-
-def selector(query: str) -> str:
-    """The stream selector that a log query begins with. Raises ValueError without one."""
-    found = _SELECTOR.match(query)
-    if not found:
-        raise ValueError('a log query begins with a stream selector such as {app="shop"}')
-    return found[0].strip()
-
-
-def narrowed(query: str, labels: Labels, names: Iterable[str]) -> str:
-    """The query for one stream alone; ``names`` are the labels that any of the streams has."""
-    streams = selector(query)
-    matchers = ", ".join(
-        f"{name}={json.dumps(labels.get(name, ''), ensure_ascii=False)}" for name in sorted(names)
-    )
-    return query.replace(streams, f"{streams[:-1]}, {matchers}}}", 1)
-
-
 # --- answers ------------------------------------------------------------------------------
 
 
@@ -199,6 +181,7 @@ _LIMIT = re.compile(r"max_entries_limit\w* \((?P<asked>\d+) > (?P<maximum>\d+)\)
 _RANGE = re.compile(
     r"time range exceeds the limit \(query length: (?P<asked>.+), limit: (?P<longest>.+)\)"
 )
+_COST = re.compile(r"too many bytes|too large to execute|reduc\w+ the time range", re.IGNORECASE)
 
 
 def _trouble(answer: Answer) -> Unreachable | Refused:
@@ -212,6 +195,8 @@ def _trouble(answer: Answer) -> Unreachable | Refused:
         return LimitRefused(text, int(limit["maximum"]))
     if (stretch := _RANGE.search(text)) and (longest := _seconds(stretch["longest"])):
         return RangeRefused(text, longest)
+    if answer.status in (400, 422) and _COST.search(text):
+        return Costly(text)
     return Refused(text)
 
 

@@ -32,11 +32,15 @@ BESIDE_LOOP = 1000  # names; more are looked up in a thread
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """``delay_secs`` behind the clock, and ``history_secs`` back at the very first start."""
+    """``delay_secs`` behind the clock, and ``history_secs`` back at the very first start.
+
+    ``aligned``: ticks at whole multiples of ``every_secs``, where Loki puts those of a range.
+    """
 
     every_secs: float
     delay_secs: float = 0.0
     history_secs: float = 0.0
+    aligned: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +135,7 @@ class Follower:
         self._server = server
         self._query = query
         self._pace = pace
-        self._grid = Grid.of(query.rule, pace.every_secs)
+        self._grid = Grid.of("" if pace.aligned else query.rule, pace.every_secs)
         self._names = Names(context.table, query)
         self._points = MAX_POINTS  # what one answer may hold; less once it was too much
         self._failures = 0

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from aiopsd.contracts import Clock, Health, SourceContext
+from aiopsd.contracts import Clock, Health, Query, SourceContext
 from aiopsd.series import SeriesTable
 
 
@@ -18,6 +19,8 @@ class House:
     name: str = "src"
     table: SeriesTable = field(default_factory=SeriesTable)
     counts: Counter[str] = field(default_factory=Counter)
+    gauges: dict[str, Callable[[], float]] = field(default_factory=dict)
+    queries: Sequence[Query] = ()
     gone: list[str] = field(default_factory=list)
     """Reasons, one for each time that the other side went away."""
     away: bool = False
@@ -29,6 +32,8 @@ class House:
             clock=self.clock,
             health=Health(gone=self._gone, back=self._back),
             count=self._count,
+            gauge=self.gauges.__setitem__,
+            queries=self.queries,
             base=self.base,
         )
 

@@ -19,10 +19,8 @@ from aiopsd.errors import Unreachable
 from aiopsd.model import LogBatch, LogLine, Position, Reading
 from aiopsd.settings import Duration
 from aiopsd.sources.fetch import Answer, TooLarge
-from aiopsd.sources.loki import LokiSettings, LokiSource
-from aiopsd.sources.loki_api import (
-    CATEGORIZE,
-)
+from aiopsd.sources.loki import LokiSettings, LokiSource, Wire
+from aiopsd.sources.loki_api import CATEGORIZE
 from tests.loopback.loki import LoopbackLoki
 from tests.loopback.server import Call
 from tests.unit.sources.house import House
@@ -73,8 +71,8 @@ class Server:
         return fault(Answer(reply.status, reply.content_type, reply.body))
 
     @asynccontextmanager
-    async def connect(self) -> AsyncIterator[Callable]:
-        yield self.fetch
+    async def connect(self) -> AsyncIterator[Wire]:
+        yield Wire(self.fetch)
 
 
 @dataclass
@@ -208,9 +206,23 @@ async def test_a_nanosecond_with_more_than_the_server_shows_is_read_stream_by_st
 
 
 @pytest.mark.looptime
-async def test_what_the_server_will_not_show_is_counted_and_passed_over() -> None:
+async def test_a_crowded_stream_is_read_in_halves_by_what_stands_in_its_lines() -> None:
     world = World(LokiSettings(url="http://loki", limit=10), max_entries=25)
-    world.push(-100, *(str(i) for i in range(30)))
+    texts = [f"order {i:04} of 2026" for i in range(300)]
+    texts += ["", "a", "aa", 'a"]}\\', "a\nb", "\x00", "caf\u00e9", "caf\u00e8", "-", "^", "]"]
+    world.push(-100, *texts)
+    world.push(-99, "after")
+    assert await world.read(3) != []
+    assert Counter(line.text for line in world.lines) == Counter([*texts, "after"])
+    assert not world.house.counts["lost_lines_suspected"]
+
+
+@pytest.mark.looptime
+async def test_what_the_server_will_not_show_is_counted_and_passed_over() -> None:
+    """Lines that differ by their metadata alone."""
+    world = World(LokiSettings(url="http://loki", limit=10), max_entries=25)
+    for i in range(30):
+        world.push(-100, "same", trace=str(i))
     world.push(-99, "after")
     assert (await world.read(3))[-1] == "after"
     assert len(world.lines) == 26
@@ -367,6 +379,55 @@ async def test_the_servers_limits_are_learnt_from_its_refusals() -> None:
     assert await world.read(3) == [f"line {i}" for i in range(50)]
     assert not world.house.gone
     assert max(int(p["end"]) - int(p["start"]) for p in world.server.asked[1:]) == 60 * NS
+
+
+@pytest.mark.looptime
+@pytest.mark.parametrize(
+    "words",
+    [
+        "the query would read too many bytes (query: 49 MiB, limit: 1.0 MiB); consider adding more "
+        "specific stream selectors or reduce the time range of the query",
+        "query too large to execute on a single querier: (query: 5GB, limit: 1GB)",
+    ],
+)
+async def test_a_window_that_costs_too_much_is_asked_for_in_halves(words: str) -> None:
+    world = World()
+    for i in range(50):
+        world.push(-100 + i, f"line {i}")
+    world.server.faults = [failing(400, words)] * 3
+    assert await world.read(3) == [f"line {i}" for i in range(50)]
+    assert not world.house.gone
+    widths = [round((int(p["end"]) - int(p["start"])) / NS) for p in world.server.asked]
+    assert widths[:4] == [295, 148, 74, 37]
+    assert max(widths[3:]) <= 37
+
+
+@pytest.mark.looptime
+async def test_a_second_that_costs_too_much_is_told() -> None:
+    world = World()
+    world.server.faults = [failing(400, "the query would read too many bytes")] * 20
+    await world.read(3)
+    assert "too many bytes" in world.house.gone[0]
+
+
+@pytest.mark.looptime
+async def test_a_line_of_the_future_is_read_when_its_time_has_come() -> None:
+    """Loki takes stamps of up to ten minutes from now."""
+    world = World()
+    world.push(300, "ahead")
+    world.push(1, "now")
+    assert await world.read(280) == ["now"]
+    assert await world.read(40) == ["ahead"]
+
+
+@pytest.mark.looptime
+async def test_how_far_behind_we_are_can_be_read() -> None:
+    world = World()
+    await world.read(21)
+    assert 5 <= world.house.gauges["lag_seconds"]() <= 11
+    world.server.faults = [failing(500)] * 1000
+    await world.read(600)
+    assert world.house.gauges["lag_seconds"]() > 590
 
 
 @pytest.mark.looptime

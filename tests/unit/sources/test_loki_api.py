@@ -18,10 +18,9 @@ from aiopsd.sources.loki_api import (
     LimitRefused,
     LokiApi,
     RangeRefused,
-    narrowed,
-    selector,
 )
 from aiopsd.sources.loki_cursor import Cursor
+from aiopsd.sources.loki_query import narrowed, selector
 from tests.loopback.logql import parse
 from tests.loopback.recording import RECORDINGS
 
@@ -128,7 +127,7 @@ def test_a_query_for_one_stream_names_all_labels() -> None:
     assert not parse(alone).selects({"app": 'a}"', "level": "warn", "x": "}", "zone": "1"})
 
 
-@pytest.mark.parametrize("query", ['rate({a="b"}[5m])', "app", '{app="a', ""])
+@pytest.mark.parametrize("query", ['rate({a="b"}[5m])', "app", '{app="a', " "])
 def test_a_query_that_selects_no_lines_is_an_error_of_the_settings(query: str) -> None:
     with pytest.raises(ValueError, match="stream selector"):
         LokiSettings(url="http://loki", query=query)
@@ -143,6 +142,9 @@ def test_a_query_that_selects_no_lines_is_an_error_of_the_settings(query: str) -
         ({"username": "me"}, "password_file"),
         ({"username": "me", "password_file": "p", "token_file": "t"}, "either"),
         ({"headers": {"a b": "c"}}, "header"),
+        ({"tenant": "a b"}, "tenant"),
+        ({"tenant": "a||b"}, "tenant"),
+        ({"key_file": "key.pem"}, "cert_file"),
     ],
 )
 def test_wrong_settings_say_what_is_wrong(wrong: dict[str, object], words: str) -> None:
