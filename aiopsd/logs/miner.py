@@ -6,32 +6,31 @@ is no longer mentioned.
 
 from __future__ import annotations
 
-import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Final
 
 import numpy as np
 
 from aiopsd.contracts import Series
-from aiopsd.logs import mask
-from aiopsd.logs.lines import MAX_CHARS, UNKNOWN, level_of, read_line
+from aiopsd.logs.lines import MAX_CHARS, UNKNOWN, level_of
+from aiopsd.logs.reader import Known, Reader
 from aiopsd.logs.redaction import redact
-from aiopsd.logs.templates import Templates
-from aiopsd.model import Batch, Labels, LogBatch
+from aiopsd.logs.templates import OTHER, Templates
+from aiopsd.model import Batch, Labels, LogBatch, LogLine
 from aiopsd.rows import pack, unpack
 
 ENTITY: Final = (
     "service", "job", "app", "namespace", "pod", "container", "unit", "host", "instance",
 )  # fmt: skip
+PROGRAM: Final = ("service", "job", "app", "namespace", "container", "unit", "filename")
 NAME: Final = "log_lines"
+OTHERS: Final = "<other>"  # lines of templates that the full table has no room for
+KEEP_SECS: Final = 86400.0  # a full table forgets what was not seen for a day
 SILENT_SECS: Final = 3600.0  # a series silent for longer is dropped
 QUIET_SECS: Final = 5.0  # a stream that is not in the batch may be another source's
 SAMPLE_CHARS, READ_CHARS = 300, 1024  # of a line that is kept for people, and read for it
-MAX_CACHED: Final = 20_000
-
-_HEX: Final = re.compile(r"\b[0-9a-f]{8}[0-9a-f-]*")
-_Known = tuple[str, str, str]  # level, template, service: what the text alone says
+MAX_NAME_CHARS: Final = 200
 
 
 class Miner:
@@ -41,8 +40,9 @@ class Miner:
         self, table: Series, max_templates: int = 2000, entity: tuple[str, ...] = ENTITY
     ) -> None:
         self._table, self._entity = table, entity
-        self._templates = Templates(max_templates)
-        self._cache: dict[int, _Known] = {}  # hash of a line without its digits
+        self._reader = Reader(Templates(max_templates, KEEP_SECS))
+        self._names: dict[int, str] = {}  # template -> its text when it was first told
+        self._named: dict[str, int] = {}  # the other way round
         self._seen: dict[int, float] = {}  # series -> when it last had a line
         self._told: dict[int, float] = {}  # series -> when it was last counted, zero or not
         self._samples: dict[str, str] = {}  # template -> newest line
@@ -54,15 +54,16 @@ class Miner:
         # Two batches within one clock tick are still two ticks.
         now = self._time_s = max(batch.time_s, float(np.nextafter(self._time_s, np.inf)))
         streams = {id(line.labels): line.labels for line in batch.lines}
-        seen: Counter[tuple[int, _Known]] = Counter()
+        seen: Counter[tuple[int, Known]] = Counter()
         newest: dict[str, str] = {}
-        for line in batch.lines:
-            known = self._read(line.text[:MAX_CHARS], now)
-            newest[known[1]] = line.text
-            seen[id(line.labels), known] += 1
+        for program, lines in _by_program(batch.lines).items():
+            texts = [line.text[:MAX_CHARS].encode(errors="replace") for line in lines]
+            for line, known in zip(lines, self._reader.read(texts, program, now), strict=True):
+                newest[self._name(known.template)] = line.text
+                seen[id(line.labels), known] += 1
         counts: Counter[int] = Counter()
-        for (stream, known), lines in seen.items():
-            counts[self._table.intern("", self._labels(streams[stream], known))] += lines
+        for (stream, known), n in seen.items():
+            counts[self._table.intern("", self._labels(streams[stream], known))] += n
         del counts[-1]  # the table is full
         self._seen |= dict.fromkeys(counts, now)
         counts.update(dict.fromkeys(self._silent(streams.values(), now), 0))
@@ -76,31 +77,35 @@ class Miner:
         """The newest line of this template, without its secrets; empty when there is none."""
         return self._samples.get(template, "")
 
-    def _read(self, text: str, now: float) -> _Known:
-        """Most lines differ from a known one by digits and ids only. What is cached is a hash:
-        a line may hold secrets."""
-        key = _digitless(text)
-        known = self._cache.get(key)
-        if known is None:
-            key = _digitless(_HEX.sub("", text))
-            known = self._cache.get(key)
-        if known is None or known[1] not in self._templates:
-            said = read_line(redact(text))
-            template = self._templates.name(mask.words(said.message), now)
-            known = said.level, template, said.service
-            if len(self._cache) >= MAX_CACHED:
-                self._cache.clear()
-            self._cache[key] = known
-        self._templates.touch(known[1], now)
-        return known
+    def _name(self, template: int) -> str:
+        """Readable, and the same for ever: what it was when a batch first had it."""
+        template = self._reader.templates.canon(template)
+        name = self._names.get(template)
+        if name is None:
+            if template == OTHER:
+                return OTHERS
+            if len(self._names) > 2 * self._reader.templates.limit:
+                self._forget_names()
+            text = self._reader.templates.text(template).strip() or "<empty>"
+            name = text[:MAX_NAME_CHARS]
+            if (
+                self._named.get(name, OTHER) in self._reader.templates
+            ):  # told apart by what is hidden
+                name = f"{name[: MAX_NAME_CHARS - 12]} #{template}"
+            self._names[template], self._named[name] = name, template
+        return name
 
-    def _labels(self, labels: Labels, known: _Known) -> Labels:
-        level, template, service = known
+    def _forget_names(self) -> None:
+        known = self._reader.templates
+        self._names = {number: name for number, name in self._names.items() if number in known}
+        self._named = {name: number for number, name in self._names.items()}
+
+    def _labels(self, labels: Labels, known: Known) -> Labels:
         kept = self._stream(labels)
-        if service and "service" not in kept:
-            kept["service"] = service
-        level = level_of(labels) or level or UNKNOWN
-        return kept | {"__name__": NAME, "level": level, "template": template}
+        if known.service and "service" not in kept:
+            kept["service"] = known.service
+        level = level_of(labels) or known.level or UNKNOWN
+        return kept | {"__name__": NAME, "level": level, "template": self._name(known.template)}
 
     def _stream(self, labels: Labels) -> Labels:
         return {name: labels[name] for name in self._entity if labels.get(name)}
@@ -123,7 +128,7 @@ class Miner:
         for template, text in newest.items():
             self._samples.pop(template, None)
             self._samples[template] = _sample(text)
-        while len(self._samples) > self._templates.limit + 1:
+        while len(self._samples) > self._reader.templates.limit + 1:
             del self._samples[next(iter(self._samples))]
 
     def rewind(self, now_s: float) -> None:
@@ -133,16 +138,31 @@ class Miner:
             times.update((index, min(time_s, now_s)) for index, time_s in times.items())
 
     def save(self) -> bytes:
-        state = (self._seen, self._told, self._samples, self._time_s)
-        return pack("miner", 1, self._templates.save(), *state)
+        state = (self._names, self._seen, self._told, self._samples, self._time_s)
+        return pack("miner", 2, self._reader.save(), *state)
 
     def load(self, saved: bytes) -> None:
         """Raises ValueError on what is no saved state. The table must hold the same series."""
-        shape = tuple[bytes, dict[int, float], dict[int, float], dict[str, str], float]
-        templates, seen, told, samples, time_s = unpack("miner", 1, saved, shape)
-        self._templates.load(templates)
-        self._cache.clear()
+        shape = tuple[
+            bytes, dict[int, str], dict[int, float], dict[int, float], dict[str, str], float
+        ]
+        reader, names, seen, told, samples, time_s = unpack("miner", 2, saved, shape)
+        self._reader.load(reader)
+        self._names, self._named = names, {name: number for number, name in names.items()}
         self._seen, self._told, self._samples, self._time_s = seen, told, samples, time_s
+
+
+def _by_program(lines: Iterable[LogLine]) -> dict[str, list[LogLine]]:
+    """Lines of one program look alike, wherever it runs."""
+    programs: dict[int, str] = {}
+    found: defaultdict[str, list[LogLine]] = defaultdict(list)
+    for line in lines:
+        program = programs.get(id(line.labels))
+        if program is None:
+            parts = [line.labels.get(name, "") for name in PROGRAM]
+            program = programs[id(line.labels)] = "/".join(parts)
+        found[program].append(line)
+    return found
 
 
 def _sample(text: str) -> str:
@@ -151,7 +171,3 @@ def _sample(text: str) -> str:
     if len(text) > READ_CHARS:
         clean = clean.rpartition(" ")[0]
     return clean[:SAMPLE_CHARS]
-
-
-def _digitless(text: str) -> int:
-    return hash(text.encode(errors="replace").translate(None, b"0123456789"))

@@ -1,0 +1,190 @@
+"""The leading columns of raw lines (time, host, level, logger ...), learnt for each stream.
+
+Each leading column gets a letter: T time, M month, L level, N number or hexadecimal id, P
+punctuation, B bracket group, C ends in ``:`` or ``]``, D is followed by ``|``, W another word. A
+column is strong when nine of ten lines agree; the header ends at the last strong one in reach.
+Without a time, month or level there is no header.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Final, TypeAlias
+
+MAX_COLUMNS, MAX_SAMPLE, HEAD_CHARS = 14, 500, 300
+STRONG: Final = 0.9
+MAX_TEXTS: Final = 4  # trailing bracket groups with more are the message
+
+_COLUMN: Final = re.compile(
+    r"\s*(\[(?:[^\[\]]|\[[^\[\]]*\])*\][:,]?|[^\s|\[]+(?:\[[^\]\s]*\])?[^\s|]*)(?:\s*\|)?"
+)
+_TIME: Final = re.compile(
+    r"\d{1,2}:\d\d(?::\d\d)?|\d{4}[-/.]\d\d[-/.]\d\d|^\W?\d\d[-/.]\d\d(?:[-/.]\d{2,4})?\W?$"
+    r"|^1\d{9}(?:\d{3}|\.\d+)?$"
+)
+_LEVEL: Final = re.compile(
+    r"^\W?(?:TRACE|DEBUG|INFO|INFORMATION|NOTICE|WARN|WARNING|ERR|ERROR|CRIT|CRITICAL|ALERT|FATAL"
+    r"|SEVERE|EMERG|FAILURE|PANIC|VERBOSE|[DIWEVF])[\W_]?$",
+    re.IGNORECASE,
+)
+_MONTH: Final = re.compile(
+    r"^\W?(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec|Mon|Tue|Wed|Thu|Fri|Sat|Sun)\w{0,6},?$"
+)
+_HEX: Final = re.compile(r"(?=.*\d)[0-9a-f-]{12,}$")
+_IDS: Final = re.compile(r"[0-9a-f-]{8,}|\d+")
+
+
+@lru_cache(20_000)
+def letter(column: str) -> str:
+    if len(column) > 64:
+        column = column[:60] + column[-1]
+    is_level = _LEVEL.match(column) is not None
+    has_time = _TIME.search(column) is not None and len(column) < 40
+    if column[0] == "[" and column[-1] in "],:":
+        return "L" if is_level else "T" if has_time else "B"
+    if is_level and (len(column) > 1 or column.isupper()):
+        return "L"
+    if column.isdigit():
+        return "T" if _TIME.match(column) else "N"
+    if _HEX.match(column):
+        return "N"
+    if has_time and column[0].isdigit():
+        return "T"
+    if not any(map(str.isalnum, column)):
+        return "P"
+    return "M" if _MONTH.match(column) else "C" if column[-1] in ":]" else "W"
+
+
+Row: TypeAlias = tuple[str, dict[int, str]]
+"""Letters of a line's columns, and the texts of those that are bracket groups."""
+
+
+class Header:
+    """What one stream's lines begin with."""
+
+    def __init__(
+        self, plan: str = "", seen: int = 0, learn_at: int = 1, sample: Sequence[Row] = ()
+    ) -> None:
+        self.plan, self.seen, self._learn_at = plan, seen, learn_at
+        self._sample = list(sample)
+
+    def state(self) -> tuple[str, int, int, list[Row]]:
+        """What makes the same header again."""
+        return self.plan, self.seen, self._learn_at, self._sample
+
+    def due(self, lines: int) -> bool:
+        """Counts lines; True when it is time to learn: at 1, 20, 100, 500 ... of them."""
+        due = self.seen >= self._learn_at - 1
+        if due:
+            self._learn_at = max(20, self._learn_at * 5)
+        self.seen += lines
+        return due
+
+    def learn(self, lines: Sequence[str]) -> bool:
+        """True when the plan changed."""
+        self._sample = [*self._sample[-MAX_SAMPLE:], *map(_row, lines)]
+        before, self.plan = self.plan, _planned(self._sample)
+        return before != self.plan
+
+    def end(self, text: str) -> int:
+        """Where the message begins."""
+        at, groups = 0, -1
+        for number, wanted in enumerate(self.plan):
+            if wanted != "B":
+                groups = -1
+            elif groups < 0:
+                groups = at
+            found = _COLUMN.match(text, at)
+            if not found:
+                break
+            if wanted in "PBCL" and not _fits(letter(found[1]), wanted):
+                skipped = self._wide(text, found.end(), number)
+                if skipped < 0:
+                    break
+                at = skipped
+                continue
+            at = found.end()
+        return groups if groups >= 0 and not text[at:].strip() else at  # the groups were all
+
+    def _wide(self, text: str, at: int, number: int) -> int:
+        """The end of this column if the word column before it holds two or three words here."""
+        wanted = self.plan[number]
+        if not number or self.plan[number - 1] != "W":
+            return -1
+        for _ in range(2):
+            found = _COLUMN.match(text, at)
+            if not found:
+                return -1
+            at = found.end()
+            if letter(found[1]) == wanted:
+                return at
+        return -1
+
+
+def _fits(found: str, wanted: str) -> bool:
+    return found == wanted or found + wanted in ("LC", "CL")
+
+
+def _row(line: str) -> Row:
+    letters: list[str] = []
+    texts: dict[int, str] = {}
+    at = 0
+    while len(letters) < MAX_COLUMNS:
+        found = _COLUMN.match(line, at)
+        if not found:
+            break
+        one, at = letter(found[1]), found.end()
+        if one == "B" and line[at : at + 1] == "[":
+            one = "X"  # glued groups, [a][b], are the message
+        if (one in "WN" and line[at - 1] == "|") or (one == "W" and line[at : at + 2] == "  "):
+            one = "D"
+        if one == "B":
+            texts[len(letters)] = _IDS.sub("", found[1])
+        letters.append(one)
+    return "".join(letters), texts
+
+
+def _planned(sample: Sequence[Row]) -> str:
+    rows, total = [letters for letters, _ in sample], len(sample)
+    plan, end, gap, seen = "", 0, 0, ""
+    at = [0] * total
+    groups: list[int] = []  # different texts in each column, if it is a bracket group
+    for _ in range(MAX_COLUMNS):
+        column = [row[p] if p < len(row) else "W" for row, p in zip(rows, at, strict=True)]
+        one = max(sorted(set(column)), key=column.count)
+        agree = column.count(one)
+        if one == "X":
+            break
+        if one in "CL":
+            agree = column.count("C") + column.count("L")
+        if one in "PBCDL" and plan[-1:] == "W" and total // 2 < agree < total:
+            agree += _widened(rows, column, at, one)
+        groups.append(len({texts.get(p) for (_, texts), p in zip(sample, at, strict=True)}))
+        at = [p + 1 for p in at]
+        if agree < STRONG * total or (one == "L" and gap and not seen):
+            one = "W"  # a level needs a time or number before it
+        plan += one
+        if one == "W":
+            gap += 1
+            continue
+        near = 4 if one in "TML" and "L" not in seen else 1 if one in "PBCDTM" else 0
+        if gap > near:
+            break
+        end, gap, seen = len(plan), 0, seen + one
+    while end and plan[end - 1] == "B" and groups[end - 1] > MAX_TEXTS:
+        end -= 1
+    return plan[:end] if set(seen) & set("TML") else ""
+
+
+def _widened(rows: Sequence[str], column: Sequence[str], at: list[int], one: str) -> int:
+    """Rows whose column before holds two or three words: moved on."""
+    moved = 0
+    for number, (row, p) in enumerate(zip(rows, list(at), strict=True)):
+        for more in (1, 2):
+            if column[number] != one and row[p + more : p + more + 1] == one:
+                at[number] += more
+                moved += 1
+                break
+    return moved

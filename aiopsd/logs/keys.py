@@ -1,0 +1,129 @@
+"""What a masked line can be found by, from sure to bold. All are hashes: no line is compared.
+
+They are saved, so they must be the same in every process: words become numbers by a digest, and a
+tuple of numbers hashes alike everywhere.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from hashlib import blake2b
+from typing import Final, NamedTuple
+
+from aiopsd.logs.tokens import UNITS, Kind, is_telling, kinds
+from aiopsd.logs.words import VALUE
+
+MAX_OPEN: Final = 48
+# How many different words at one place, all else equal, make it a variable.
+PLAIN_WORDS, NAMES, SLOTS = 4, 3, 2
+FEW_PLAIN, TWICE = 2, 2  # words that stay: with fewer, twice as many
+TELLING_TIMES: Final = 3
+FIRST_PLAIN: Final = 3  # words that must stay for the first one to vary
+WORD_PLAIN, COLON_PLAIN = 2, 3  # words that the key by words asks for
+
+_PAIR: Final = re.compile(
+    r"""= ?(?:\w*\{[^{}]*\}|\[[^\]]*\]|"[^"]*"|[^,;=(){}\[\]]*?)"""
+    r"""(?=[,;)}\]]|\s{1,2}[\w.-]{1,40} ?=|$)"""
+)
+
+
+class Open(NamedTuple):
+    """The line with one word open; ``needed`` different words there make the place vary."""
+
+    key: int
+    needed: int
+
+
+class Keys(NamedTuple):
+    exact: int
+    bolder: list[int]
+    opened: list[Open]
+    kinds: list[Kind]
+    has_value: bool
+
+
+@lru_cache(50_000)
+def _number(word: str) -> int:
+    return int.from_bytes(blake2b(word.encode(errors="replace"), digest_size=7).digest(), "big")
+
+
+def _hash(words: Iterable[str]) -> int:
+    return hash(tuple(map(_number, words)))
+
+
+_ANY: Final = _number("*")
+
+
+def keys(line: Sequence[str], masked: str) -> Keys:
+    found = kinds(line)
+    plain = found.count(Kind.PLAIN) + sum(
+        kind == Kind.SOFT and token.lstrip() in UNITS
+        for token, kind in zip(line, found, strict=True)
+    )
+    key: list[str] = []
+    left: list[Kind] = []
+    for token, kind in zip(line, found, strict=True):  # a run of values counts as one
+        wild = kind == Kind.VALUE or (kind == Kind.SOFT and plain > 0)
+        if wild and key and key[-1] == "*":
+            continue
+        key.append("*" if wild else token.lstrip())
+        left.append(kind)
+    bolder = [*_by_words(masked, plain), *_by_pairs(masked)]
+    has_value = "*" in key and plain > 0
+    return Keys(_hash(key), bolder, _opened(key, left, plain), found, has_value)
+
+
+def _by_words(masked: str, plain: int) -> list[int]:
+    """A word between blanks that holds a value is wild as a whole."""
+    words: list[str] = []
+    for place, word in enumerate(masked.split()):
+        wild = (
+            "<" in word
+            and VALUE.search(word)
+            and "=" not in word
+            and (place or word[0] == "<" or ":<" in word)
+            and (plain > COLON_PLAIN or ":" not in word[:-1])
+        )
+        if not wild:
+            words.append(word)
+        elif words[-1:] != ["*"]:
+            words.append("*")
+    if "*" in words and sum(word[0].isalpha() for word in words) >= WORD_PLAIN:
+        return [_hash(("word ", *words))]
+    return []
+
+
+def _by_pairs(masked: str) -> list[int]:
+    """All that follows `=` is wild."""
+    if "=" not in masked:
+        return []
+    paired = VALUE.sub("*", _PAIR.sub("=*", masked))
+    return [_hash((paired,))] if len(paired) > paired.count("=*") * 2 + 4 else []
+
+
+def _opened(key: Sequence[str], kinds_left: Sequence[Kind], plain: int) -> list[Open]:
+    opened: list[Open] = []
+    numbers = [_number(word) for word in key]
+    for place, kind in enumerate(kinds_left):
+        if kind not in (Kind.PLAIN, Kind.NAME, Kind.SLOT) or len(opened) >= MAX_OPEN:
+            continue
+        stays = plain - (kind == Kind.PLAIN)
+        if stays < (1 if place else FIRST_PLAIN):
+            continue
+        needed = _needed(key[place], kind, stays)
+        begin, end = place, place + 1
+        if numbers[begin - 1 : begin] == [_ANY]:
+            begin -= 1
+        if numbers[end : end + 1] == [_ANY]:
+            end += 1
+        opened.append(Open(hash((*numbers[:begin], _ANY, *numbers[end:])), needed))
+    return opened
+
+
+def _needed(word: str, kind: Kind, stays: int) -> int:
+    if kind == Kind.NAME:
+        return NAMES
+    needed = SLOTS if kind == Kind.SLOT else PLAIN_WORDS * (1 if stays >= FEW_PLAIN else TWICE)
+    return needed * TELLING_TIMES if is_telling(word) else needed

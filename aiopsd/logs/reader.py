@@ -1,0 +1,183 @@
+"""Batches of lines to templates, the fast path.
+
+A line stops at the first layer that knows it. The batch, less its digits (a translation at memory
+speed), is looked up as a whole; what misses is looked up less its hexadecimal runs; then the header
+is cut off and the message looked up; then secrets are taken out and words masked; only a new masked
+line is placed. What is remembered of a line is a hash: it may hold secrets.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from operator import itemgetter
+from typing import Final, NamedTuple
+
+from aiopsd.logs.header import HEAD_CHARS, Header, Row
+from aiopsd.logs.lines import first_and_exception, level_of_words, read_json, read_text
+from aiopsd.logs.redaction import redact
+from aiopsd.logs.templates import OTHER, Templates
+from aiopsd.logs.words import Words
+from aiopsd.rows import pack, unpack
+
+MAX_LINE, MAX_JSON, MAX_MESSAGE = 8192, 65_536, 4096
+MAX_CACHED, MAX_MASKED, MAX_STREAMS = 200_000, 20_000, 500
+SAMPLE_FIRST, SAMPLE_LATER, SETTLED = 128, 64, 500  # lines to learn a header from
+
+_HEX: Final = re.compile(rb"[0-9a-f]{8}(?:-?[0-9a-f]{4}){2,}[0-9a-f-]*")
+_DIGITS: Final = b"0123456789"
+_id: Final = itemgetter(0)
+
+
+class Known(NamedTuple):
+    """What a line says. The level is debug, info, warning, error, critical or empty."""
+
+    template: int
+    level: str = ""
+    service: str = ""  # where the structure names one
+
+
+class Reader:
+    def __init__(self, templates: Templates) -> None:
+        self.templates = templates
+        self._headers: dict[str, Header] = {}
+        self._time_s = 0.0
+        self._begin()
+
+    def _begin(self) -> None:
+        self._lines: dict[int, Known] = {}
+        self._messages: dict[int, Known] = {}
+        self._masked: dict[int, int] = {}
+        self._words = Words()
+
+    def read(self, lines: Sequence[bytes], stream: str = "", time_s: float = 0.0) -> list[Known]:
+        """What each line says, as far as it is known when all of them were read."""
+        self._time_s = time_s
+        json = [n for n, line in enumerate(lines) if line[:1] == b"{" and line[-1:] == b"}"]
+        if not json:
+            found = self._text(lines, stream) if lines else []
+        elif len(json) == len(lines):
+            found = self._json(lines, stream)
+        else:
+            text = sorted(set(range(len(lines))).difference(json))
+            parts = dict(zip(json, self._json([lines[n] for n in json], stream), strict=True))
+            parts |= zip(text, self._text([lines[n] for n in text], stream), strict=True)
+            found = [parts[n] for n in range(len(lines))]
+        joins = self.templates.joins  # some while this batch was read
+        if joins and not joins.keys().isdisjoint(map(_id, found)):
+            found = [one._replace(template=joins.get(one[0], one[0])) for one in found]
+        return found
+
+    def ids(self, lines: Sequence[bytes], stream: str = "") -> list[int]:
+        return list(map(_id, self.read(lines, stream)))
+
+    def _json(self, lines: Sequence[bytes], stream: str) -> list[Known]:
+        said = [read_json(line) if len(line) <= MAX_JSON else read_json(line[:MAX_LINE])
+                for line in lines]  # fmt: skip
+        messages = [one.message[:MAX_LINE].encode(errors="replace") for one in said]
+        found = self._text(messages, stream + " json")
+        return [
+            Known(known.template, one.level or known.level, one.service or known.service)
+            if one.level or one.service
+            else known
+            for known, one in zip(found, said, strict=True)
+        ]
+
+    def _text(self, lines: Sequence[bytes], stream: str) -> list[Known]:
+        if max(map(len, lines)) > MAX_LINE:
+            lines = [line[:MAX_LINE] for line in lines]
+        text = b"\n".join(lines)
+        if text.count(b"\n") != len(lines) - 1:
+            lines = [_one_line(line) for line in lines]
+            text = b"\n".join(lines)
+        header = self._header(lines, stream)
+        known = self._lines
+        found = list(map(known.get, map(hash, text.translate(None, _DIGITS).split(b"\n"))))
+        if None in found:
+            missing = [n for n, one in enumerate(found) if one is None]
+            bare = _HEX.sub(b"", b"\n".join([lines[n] for n in missing])).translate(None, _DIGITS)
+            for n, key in zip(missing, map(hash, bare.split(b"\n")), strict=True):
+                found[n] = known.get(key) or self._line(lines[n], key, header)
+        return self._alive(found, lines, header)  # type: ignore[arg-type] # none is missing now
+
+    def _header(self, lines: Sequence[bytes], stream: str) -> Header:
+        header = self._headers.get(stream)
+        if header is None:
+            if len(self._headers) >= MAX_STREAMS:
+                del self._headers[next(iter(self._headers))]
+            header = self._headers[stream] = Header()
+        most = SAMPLE_LATER if header.seen > SETTLED else SAMPLE_FIRST
+        if header.due(len(lines)):
+            some = lines[:: 1 + len(lines) // most]
+            if header.learn([line[:HEAD_CHARS].decode(errors="replace") for line in some]):
+                self._lines.clear()
+        return header
+
+    def _alive(self, found: list[Known], lines: Sequence[bytes], header: Header) -> list[Known]:
+        """Templates that were seen again; those forgotten meanwhile are learned anew."""
+        canon, templates = self.templates.canon, self.templates
+        numbers = set(map(canon, set(map(_id, found))))
+        gone = {number for number in numbers if number not in templates and number != OTHER}
+        if gone:
+            for n, known in enumerate(found):
+                if canon(known.template) in gone and known.template not in templates:
+                    found[n] = self._line(lines[n], hash(lines[n]), header, anew=True)
+            numbers = set(map(canon, set(map(_id, found))))
+        templates.touch(numbers, self._time_s)
+        return found
+
+    def _line(self, line: bytes, key: int, header: Header, *, anew: bool = False) -> Known:
+        text = line[:MAX_MESSAGE].decode(errors="replace")
+        message, message_key = text, 0
+        if header.plan:
+            message = text[header.end(text) :].strip()
+            message_key = hash((_digitless(message), level_of_words(text)))
+            if not anew and (known := self._messages.get(message_key)):
+                self._lines[key] = known
+                return known
+        level, said, service = read_text(redact(message))
+        number = self._template(said, anew)
+        known = Known(number, level or level_of_words(text), service)
+        if len(self._lines) + len(self._messages) > MAX_CACHED:
+            self._lines.clear()
+            self._messages.clear()
+        if number != OTHER:  # next time there may be room
+            self._lines[key] = known
+            if header.plan:
+                self._messages[message_key] = known
+        return known
+
+    def _template(self, message: str, anew: bool) -> int:
+        masked = self._words.mask(message)
+        key = hash(masked)
+        number = None if anew else self._masked.get(key)
+        if number is None:
+            number = self.templates.place(masked, self._time_s)
+            if len(self._masked) > MAX_MASKED:
+                self._masked.clear()
+            if number != OTHER:
+                self._masked[key] = number
+        return number
+
+    def save(self) -> bytes:
+        headers = [(stream, *header.state()) for stream, header in self._headers.items()]
+        return pack("reader", 1, self.templates.save(), headers)
+
+    def load(self, saved: bytes) -> None:
+        """Raises ValueError on what is no saved state."""
+        shape = tuple[bytes, list[tuple[str, str, int, int, list[Row]]]]
+        templates, headers = unpack("reader", 1, saved, shape)
+        self.templates.load(templates)
+        self._headers = {stream: Header(*state) for stream, *state in headers}
+        self._begin()
+
+
+def _one_line(event: bytes) -> bytes:
+    if b"\n" not in event:
+        return event
+    said = first_and_exception(event.decode(errors="replace"))
+    return said.replace("\n", " ").encode(errors="replace")
+
+
+def _digitless(message: str) -> bytes:
+    return _HEX.sub(b"", message.encode(errors="replace")).translate(None, _DIGITS)
