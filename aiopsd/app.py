@@ -43,6 +43,7 @@ from aiopsd.pipeline.detection import Detection, Findings
 from aiopsd.pipeline.facts import Facts
 from aiopsd.pipeline.healing import Healing
 from aiopsd.pipeline.listening import Listening
+from aiopsd.pipeline.oversize import Oversize
 from aiopsd.pipeline.state import REMEMBER_SECS, State, restore, rewound
 from aiopsd.pipeline.telling import Outbox
 from aiopsd.pipeline.warming import Warming
@@ -73,7 +74,7 @@ class House:
         self.routes: dict[str, Handler] = {}
         self.types: dict[str, str] = {}  # what exporters say of their metrics
         self.halts = HaltFile(config.state)
-        self.table = SeriesTable(config.daemon.limits.series)
+        self.table = self._table()
         self.sources = self._sources()
         self.detection = self._detection()
         self.notifiers: dict[str, Notifier] = {}
@@ -178,11 +179,14 @@ class House:
             self.detection.rewind(self.clock())
         except (ValueError, KeyError) as error:
             log.warning("checkpoint not usable, learning anew: %s", error)
-            self.table = SeriesTable(self.config.daemon.limits.series)
+            self.table = self._table()
             self.routes.clear()
             self.sources, self.detection = self._sources(), self._detection()
 
     # --- parts --------------------------------------------------------------------------
+
+    def _table(self) -> SeriesTable:
+        return SeriesTable(self.config.daemon.limits.series, Oversize(self.telemetry))
 
     def _sources(self) -> dict[str, Source]:
         daemon = self.config.daemon

@@ -55,7 +55,11 @@ class Series(Protocol):
     """The table that turns labels into indexes (see ``series.SeriesTable``)."""
 
     def intern(self, rule: str, labels: Labels) -> int:
-        """Index of this series, new or known; -1 when the table is full (counted)."""
+        """Index of this series, new or known; -1 where there is no room for it (counted)."""
+        ...
+
+    def seen_by(self, part: str) -> Series:
+        """The same, for a part of who holds this: none may have nearly all of the table."""
         ...
 
     def labels(self, index: int) -> Labels: ...

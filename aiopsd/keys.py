@@ -9,7 +9,7 @@ from typing import Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from aiopsd.model import Indexes
+from aiopsd.model import MOST_LABEL_BYTES, Indexes
 
 UNKNOWN, REFUSED = -1, -2  # what stands for the index of a series that has none
 Codes: TypeAlias = NDArray[np.int64]
@@ -50,8 +50,10 @@ class Keys:
         return self._table.held(codes, *self._owner)
 
     def learn(self, raw: Sequence[bytes], indexes: Sequence[int] | Indexes) -> None:
-        """``indexes`` as ``intern`` gave them just now; -1 is remembered as a refusal."""
-        self._codes.update(zip(raw, self._table.codes(indexes).tolist(), strict=True))
+        """``indexes`` as ``intern`` gave them just now; -1 is remembered as a refusal. What is
+        far too long to be a name is not remembered."""
+        learned = zip(raw, self._table.codes(indexes).tolist(), strict=True)
+        self._codes.update(pair for pair in learned if len(pair[0]) <= MOST_LABEL_BYTES)
         if len(self._codes) > self._most:
             self._forget()
 

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Labels: TypeAlias = dict[str, str]
+MOST_LABEL_BYTES = 65_536  # of a series; nobody writes so much, and each is kept in memory
 Floats: TypeAlias = NDArray[np.float64]
 Indexes: TypeAlias = NDArray[np.int32]
 Position: TypeAlias = dict[str, Any]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
 import msgspec
@@ -12,9 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aiopsd.keys import REFUSED, UNKNOWN, Codes, Keys
-from aiopsd.model import Batch, Floats, Indexes, Labels
+from aiopsd.model import MOST_LABEL_BYTES, Batch, Floats, Indexes, Labels
 from aiopsd.names import ODD, cut, joined, labels_of, name_of, pair_of, unpacked
 
+SHARE = 9  # times what is free, less than which a source or a rule may have
 SPARED = 20  # expiries; the daemon has one with each checkpoint
 _VERSION = 2  # of what is saved
 _AT_ONCE = 16_384  # keys in one part, so that a part without a new series stays as it was
@@ -25,12 +26,21 @@ T = TypeVar("T", bound=np.generic)
 class SeriesTable:
     """Bounded. An index is stable while its series lives; a freed one is used again.
 
+    ``limit`` is what one source alone may have; there is room for some more. Who has much must
+    leave a part of that much free, so that nobody keeps out the next one. ``oversize`` is told of
+    a (source, series) whose labels are more than MOST_LABEL_BYTES; it is dropped.
+
     Sources intern on the loop while detection records in a thread: every method holds the lock.
     """
 
-    def __init__(self, limit: int = 200_000) -> None:
+    def __init__(
+        self,
+        limit: int = 200_000,
+        oversize: Callable[[str, Labels], None] = lambda source, labels: None,  # noqa: ARG005
+    ) -> None:
         self.limit = limit
-        self.refused = 0  # series that found the table full
+        self._oversize = oversize
+        self.refused = 0  # series that found no room
         self.late = 0  # samples that were not newer than what the table already has
         self._refused_of: Counter[tuple[str, str]] = Counter()  # by (source, rule)
         self._lock = threading.RLock()
@@ -42,6 +52,7 @@ class SeriesTable:
         self._keys: list[bytes] = []  # by index; empty where it is free
         self._free: list[int] = []
         self._owners: dict[tuple[str, str], int] = {}  # (source, rule) -> number
+        self._sizes: list[int] = []  # by owner: how many series it has
         self._time: Floats = np.full(capacity, -np.inf)
         self._value: Floats = np.full(capacity, np.nan)
         self._touched: Indexes = np.zeros(capacity, np.int32)  # the expiry after which it was used
@@ -67,17 +78,27 @@ class SeriesTable:
     # --- names --------------------------------------------------------------------------
 
     def intern(self, rule: str, labels: Labels, source: str = "") -> int:
-        """Index of this series, new or known; -1 when the table is full."""
+        """Index of this series, new or known; -1 where there is no room for it."""
         key = name_of(rule, labels)
+        if len(key) > MOST_LABEL_BYTES:
+            self._oversize(source, labels)
+            return UNKNOWN
         with self._lock:
             found = self._index.get(key)
             if found is not None:
                 self._touched[found] = self._expiries
                 return found
-            if len(self._index) >= self.limit:
+            if self._room(rule, source) < 1:
                 self.refuse(1, rule, source)
                 return UNKNOWN
             return self._add(key, rule, source)
+
+    def _room(self, rule: str, source: str) -> int:
+        """How many more this owner may have, one by one."""
+        number = self._owners.get((source, rule), -1)
+        free = self.limit + self.limit // SHARE - len(self._index)
+        size = self._sizes[number] if number >= 0 else 0
+        return max(min(free, -((size - SHARE * free) // (SHARE + 1))), 0)
 
     def refuse(self, series: int, rule: str, source: str = "") -> None:
         """Counts series that find no room."""
@@ -94,7 +115,10 @@ class SeriesTable:
             if index >= len(self._time):
                 self._grow(2 * index)
         self._index[key] = index
-        self._owner[index] = self._owners.setdefault((source, rule), len(self._owners))
+        self._owner[index] = number = self._owners.setdefault((source, rule), len(self._owners))
+        if number == len(self._sizes):
+            self._sizes.append(0)
+        self._sizes[number] += 1
         self._touched[index] = self._expiries
         self._time[index], self._value[index] = -np.inf, np.nan
         return index
@@ -129,17 +153,13 @@ class SeriesTable:
     def counts(self) -> dict[tuple[str, str], int]:
         """How many series each (source, rule) has."""
         with self._lock:
-            owner = self._owner[: len(self._keys)]
-            found = np.bincount(owner[owner >= 0], minlength=len(self._owners)).tolist()
-            return {name: found[number] for name, number in self._owners.items()}
+            return {name: self._sizes[number] for name, number in self._owners.items()}
 
     def crowd(self) -> str:
         """Who has most of the table, and who was refused most."""
         with self._lock:
-            counts = np.bincount(self._owner[self._owner >= 0], minlength=len(self._owners) or 1)
-            most = int(counts.argmax())
-            names = [name for name, number in self._owners.items() if number == most]
-            words = [f"{counts[most]} of {_named(*name)}" for name in names]
+            counts = Counter(self.counts())
+            words = [f"{many} of {_named(*name)}" for name, many in counts.most_common(1)]
             words += [
                 f"refused most: {times} of {_named(*name)}"
                 for name, times in self._refused_of.most_common(1)
@@ -165,7 +185,7 @@ class SeriesTable:
             known = (codes >= 0) & (self._generation[at] == codes >> 32)
             self._touched[at[known]] = self._expiries
             found = np.where(known, at, UNKNOWN).astype(np.int32)
-            refused = np.flatnonzero(codes == REFUSED)[max(self.limit - len(self._index), 0) :]
+            refused = np.flatnonzero(codes == REFUSED)[self._room(rule, source) :]
             if len(refused):
                 self.refuse(len(refused), rule, source)
                 found[refused] = REFUSED
@@ -235,6 +255,8 @@ class SeriesTable:
             self._free += gone.tolist()
             self._free.sort(reverse=True)  # lowest first: few parts of what is saved change
             self._generation[gone] += 1
+            left = np.bincount(self._owner[gone], minlength=len(self._sizes)).tolist()
+            self._sizes = [had - less for had, less in zip(self._sizes, left, strict=True)]
             self._owner[gone] = -1
             return gone.astype(np.int32)
 
@@ -276,6 +298,7 @@ class SeriesTable:
             self._index.pop(b"", None)
             self._free = np.flatnonzero(owner < 0)[::-1].tolist()
             self._owners = {name: number for number, name in enumerate(owners)}
+            self._sizes = np.bincount(owner[owner >= 0], minlength=len(owners)).tolist()
             self._time[:n], self._value[:n], self._owner[:n] = time, value, owner
 
 
@@ -285,6 +308,9 @@ class SourceSeries:
     def __init__(self, table: SeriesTable, source: str) -> None:
         self._table = table
         self._source = source
+
+    def seen_by(self, part: str) -> SourceSeries:
+        return SourceSeries(self._table, f"{self._source}/{part}")
 
     def intern(self, rule: str, labels: Labels) -> int:
         return self._table.intern(rule, labels, self._source)

@@ -60,7 +60,7 @@ class Pipeline:
         self._snapshots: Channel[Mapping[str, bytes]] = Channel("snapshots", 1)
         self._checkpoint_s = self.clock()
         self._checkpoint_begun_s, self._checkpoint_pause_secs = 0.0, self.checkpoint_secs
-        self._crowded = False
+        self._crowded, self._refused = False, 0
         self.out_of_time = False  # the clock went back: what was learned must be loaded anew
         for channel in (self.readings, self.findings, self.incidents):
             self.telemetry.gauge("queue_depth", channel.__len__, channel.name)
@@ -227,12 +227,13 @@ class Pipeline:
 
     def _forget_series(self, now_s: float) -> None:
         """What was not seen for a day; for an hour, where there is no room for what is new."""
-        table, before = self.detection.table, self._crowded
-        self._crowded = len(table) >= table.limit
+        table, before, refused = self.detection.table, self._crowded, self._refused
+        self._refused = table.refused
+        self._crowded = table.refused > refused
         if self._crowded and not before:
             log.warning(
-                "the series table is full series=%d: new ones wait until others are gone for an "
-                "hour; see limits.series (%s)", len(table), table.crowd(),
+                "no room for new series series=%d: they wait until others are gone for an hour; "
+                "see limits.series (%s)", len(table), table.crowd(),
             )  # fmt: skip
         self.detection.expire(now_s - (CROWDED_SECS if self._crowded else FORGET_SERIES_SECS))
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aiopsd.contracts import Keys
-from aiopsd.model import Floats, Indexes, Labels
+from aiopsd.model import MOST_LABEL_BYTES, Floats, Indexes, Labels
 
 _QUOTED = r'"(?:[^"\\]|\\.)*+"'
 _BRACES = rf'\{{(?:[^"{{}}]|{_QUOTED})*+\}}'
@@ -135,6 +135,8 @@ class Parser:
         for at in np.flatnonzero(indexes == UNKNOWN).tolist():
             number, text, _ = samples[at]
             try:
+                if len(text) > MOST_LABEL_BYTES:
+                    raise ValueError(f"labels of more than {MOST_LABEL_BYTES:,} bytes")
                 if text not in new:
                     new[text] = self._intern(labels_of(text))
                 indexes[at] = new[text]

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from aiopsd.contracts import Series
 from aiopsd.keys import UNKNOWN
-from aiopsd.model import Floats, Indexes, Labels
+from aiopsd.model import MOST_LABEL_BYTES, Floats, Indexes, Labels
 from aiopsd.sources.native_histogram import STALE, Bounds, Histogram
 from aiopsd.sources.protobuf import Malformed
 from aiopsd.sources.remote_write_series import MOST, One, Times
@@ -237,6 +237,9 @@ def _classic(labels: Labels, part: str) -> Labels:
 def checked(pairs: Sequence[tuple[str, str]]) -> Labels:
     """Labels of a series; one without a value is none. Raises BadSeries."""
     labels = dict(pairs)
+    if sum(len(name) + len(value) for name, value in pairs) > MOST_LABEL_BYTES:
+        name = labels.get("__name__", "")
+        raise BadSeries(f"labels of more than {MOST_LABEL_BYTES:,} bytes: {name[:_SHOWN]!r}")
     if len(labels) < len(pairs):
         name, _ = Counter(name for name, _ in pairs).most_common(1)[0]
         raise BadSeries(f"a label twice: {name[:_SHOWN]!r}")

@@ -133,7 +133,8 @@ class Scraper:
         self._part = f"{context.name}/{self._labels['instance']}"
         self._every_secs = every_secs
         self._offset_secs = zlib.crc32(repr(self._labels).encode()) / 2**32 * every_secs
-        self._parser = Parser(self._interned, context.table.keys(), context.types)
+        self._table = context.table.seen_by(self._labels["instance"])
+        self._parser = Parser(self._interned, self._table.keys(), context.types)
         self._bad_said = False
 
     async def run(self, put: Put[Batch]) -> None:
@@ -205,7 +206,7 @@ class Scraper:
                     other = f"exported_{other}"
                 labels[other] = labels.pop(name)
             labels[name] = value
-        return self._context.table.intern("", labels)
+        return self._table.intern("", labels)
 
     def _batch(self, time_s: float, series: Indexes, values: Floats) -> Batch:
         """Without what the table could not take; of a series that comes twice, the first."""

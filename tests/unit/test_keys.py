@@ -93,6 +93,13 @@ def test_many_refusals_are_remembered_within_bounds() -> None:
     assert (keys.find([name.encode() for name in crowd[:1000]]) >= 0).all()
 
 
+def test_what_is_too_long_to_be_a_name_is_not_remembered() -> None:
+    table = SeriesTable()
+    keys = table.keys()
+    keys.learn([b"x" * 70_000, b"y"], [-1, table.intern("", {"n": "y"})])
+    assert len(keys) == 1
+
+
 def test_dead_keys_are_forgotten() -> None:
     table = SeriesTable(limit=1000)
     keys = table.keys()

@@ -36,6 +36,73 @@ def test_a_full_table_refuses_new_series_and_counts_them() -> None:
     assert len(table) == 2
 
 
+def fill(table: SeriesTable, rule: str, source: str, series: int) -> int:
+    """How many of them find room."""
+    seen = table.seen_by(source) if source else table
+    found = [seen.intern(rule, {"n": str(n), "of": source}) for n in range(series)]
+    return sum(index >= 0 for index in found)
+
+
+@pytest.mark.parametrize("limit", [1, 2, 8, 9, 10, 17, 18, 100, 1000, 9999])
+def test_a_source_alone_may_have_the_whole_limit(limit: int) -> None:
+    table = SeriesTable(limit)
+    assert fill(table, "", "only", limit + 50) == limit
+    assert table.refused == 50
+
+
+def test_who_has_much_keeps_nobody_out() -> None:
+    """Neither what rules make, nor a source that comes later; and no crowd of them is endless."""
+    table = SeriesTable(900)
+    assert fill(table, "", "wild", 5000) == 900
+    assert fill(table, "errors", "", 50) == 50
+    assert fill(table, "", "late", 20) == 20
+    crowd = [fill(table, "", f"more {n}", 5000) for n in range(20)]
+    assert len(table) <= 1000
+    assert sum(crowd) <= 30
+    assert table.crowd().startswith("900 of source=wild, refused most: ")
+
+
+def test_two_wild_ones_leave_room_as_well() -> None:
+    table = SeriesTable(900)
+    for n in range(5000):
+        for source in ("a", "b"):
+            table.seen_by(source).intern("", {"n": str(n), "of": source})
+    counts = table.counts()
+    assert counts["a", ""] == pytest.approx(counts["b", ""], abs=1)
+    assert 450 < counts["a", ""] < 490
+    assert fill(table, "errors", "", 20) == 20
+
+
+def test_shares_are_as_they_were_after_expiry_and_a_restart() -> None:
+    table = SeriesTable(90)
+    fill(table, "", "wild", 200)
+    saved, again = table.save(), SeriesTable(90)
+    again.load(saved)
+    assert again.counts() == table.counts() == {("wild", ""): 90}
+    assert fill(again, "", "wild", 200) == 90
+    expired(again, 1.0)
+    assert again.counts() == {("wild", ""): 0}
+    assert fill(again, "", "other", 200) == 90
+
+
+def test_a_part_of_a_source_has_a_share_of_its_own() -> None:
+    table = SeriesTable(90)
+    source = table.seen_by("fleet")
+    for n in range(200):
+        source.seen_by("wild:9100").intern("", {"n": str(n)})
+    assert source.seen_by("good:9100").intern("", {"__name__": "up"}) >= 0
+    assert table.crowd().startswith("90 of source=fleet/wild:9100")
+
+
+def test_labels_longer_than_any_name_are_dropped_and_told() -> None:
+    told: list[tuple[str, str]] = []
+    table = SeriesTable(oversize=lambda source, labels: told.append((source, labels["__name__"])))
+    seen = table.seen_by("fleet")
+    assert seen.intern("", {"__name__": "a", "text": "x" * 65_000}) >= 0
+    assert seen.intern("", {"__name__": "b", "text": "x" * 66_000}) == -1
+    assert (told, table.refused, len(table)) == ([("fleet", "b")], 0, 1)
+
+
 def test_samples_that_are_not_newer_are_dropped_and_counted() -> None:
     table = SeriesTable()
     one, two = (table.intern("r", {"n": n}) for n in "ab")

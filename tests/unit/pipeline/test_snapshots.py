@@ -144,5 +144,5 @@ async def test_who_fills_the_table_is_said_once(
     await asyncio.sleep(20.0)
     stopping.set()
     await living
-    assert caplog.text.count("the series table is full") == 1
+    assert caplog.text.count("no room for new series") == 1
     assert "(5 of source=greedy, refused most: 35 of source=greedy)" in caplog.text

@@ -350,6 +350,7 @@ def test_a_sample_of_the_usual_length_and_an_unusual_field() -> None:
     [
         ([], "a series without labels"),
         ([("a", "1"), ("a", "2")], "a label twice"),
+        ([("__name__", "up"), ("a", "x" * 70_000)], "labels of more than 65,536 bytes: 'up'"),
         ([("", "1"), ("b", "2")], "a label without a name"),
         ([("a", "")], "a series without labels"),
     ],

@@ -307,6 +307,20 @@ async def test_a_series_that_comes_twice_counts_once(exporter: Exporter) -> None
     assert witness.counts["duplicate_samples"] >= 1
 
 
+async def test_labels_longer_than_any_name(
+    exporter: Exporter, caplog: pytest.LogCaptureFixture
+) -> None:
+    exporter.body = f'good 1\nlong{{text="{"x" * 70_000}"}} 1\n'
+    witness = Witness()
+    async with read(build(witness, exporter.target)) as readings:
+        await readings.until(lambda: len(readings.all) >= 2)
+    names = {labels["__name__"] for labels, _ in witness.named(readings.batches("")[-1])}
+    assert names == {"good", "up", "scrape_duration_seconds"}
+    assert witness.counts["bad_lines"] >= 2
+    assert caplog.text.count("labels of more than 65,536 bytes: 'long{text=") == 1
+    assert len(caplog.text) < 1000
+
+
 async def test_a_full_table_takes_what_it_can(exporter: Exporter) -> None:
     exporter.body = "a 1\nb 2\nc 3\n"
     witness = Witness(table=SeriesTable(limit=3))
