@@ -10,7 +10,7 @@ import re
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import msgspec
 
@@ -135,6 +135,7 @@ class _Stream(msgspec.Struct):
 
 
 class _Result(msgspec.Struct):
+    resultType: Literal["streams"]  # noqa: N815 - the API's spelling; no lines is not no answer
     result: list[_Stream]
 
 

@@ -10,9 +10,11 @@ import pytest
 from aiohttp import ClientPayloadError, ClientSession
 
 from tests.loopback.loki import LoopbackLoki
-from tests.loopback.recording import RECORDINGS, Recording
+from tests.loopback.loki_push import Limits
+from tests.loopback.recording import RECORDINGS, Recording, Reply
 
 METADATA = {"detected_level", "pod", "trace_id"}
+PARSED = {"__error__", "__error_details__"}
 """What the recorded lines carried as structured metadata; their other labels name the stream."""
 
 QUERIES = sorted(file.stem for file in (RECORDINGS / "loki").glob("query_range_*.json"))
@@ -28,16 +30,25 @@ EXACT = [
     "err_400_empty_matcher",
     "err_400_end_before_start",
     "err_400_instant_log_query",
+    "detected_fields",
+    "detected_labels",
     "err_400_limit0",
     "err_400_points",
     "err_400_too_long_range",
     "err_400_too_many_entries",
     "err_404",
     "err_405",
+    "flush",
+    "format_query",
+    "index_stats",
+    "index_volume",
+    "index_volume_range",
     "label_values_filtered",
     "label_values_unknown",
+    "patterns",
     "push_partial_query",
     "ready",
+    "services",
 ]
 EXACT_WITH_AUTH = [
     "err_400_bad_tenant",
@@ -63,7 +74,7 @@ def recorded_at() -> float:
 
 def load(loki: LoopbackLoki, recording: Recording) -> None:
     for stream in recording.reply.body["data"]["result"]:
-        labels = {k: v for k, v in stream["stream"].items() if k not in METADATA}
+        labels = {k: v for k, v in stream["stream"].items() if k not in METADATA | PARSED}
         merged = {k: v for k, v in stream["stream"].items() if k in METADATA}
         for ns, line, *more in stream["values"]:
             metadata = more[0]["structuredMetadata"] if more else merged
@@ -124,6 +135,125 @@ async def test_push_is_taken_or_refused_as_recorded(name: str) -> None:
     async with LoopbackLoki(clock=recorded_at) as loki:
         recording = Recording.load(f"loki/{name}")
         assert await recording.replay(loki.url) == recording.reply
+
+
+# Metric queries
+
+
+def shown(reply: Reply) -> tuple[int, str, str, Any]:
+    data = reply.body["data"]
+    return reply.status, reply.content_type, data["resultType"], data["result"]
+
+
+@pytest.mark.parametrize("name", ["instant_empty_vector", "metric_matrix_gap"])
+async def test_metric_query_is_answered_as_recorded(loki: LoopbackLoki, name: str) -> None:
+    recording = Recording.load(f"loki/{name}")
+    assert shown(await recording.replay(loki.url)) == shown(recording.reply)
+
+
+async def test_a_number_is_answered_as_recorded() -> None:
+    recording = Recording.load("loki/instant_scalar")
+    at_s = recording.reply.body["data"]["result"][0] / 1000
+    async with LoopbackLoki(clock=lambda: at_s) as loki:
+        assert shown(await recording.replay(loki.url)) == shown(recording.reply)
+
+
+@pytest.mark.parametrize("name", ["instant_vector", "instant_topk"])
+async def test_lines_are_counted_as_recorded(name: str) -> None:
+    """One stream a recorded series, with as many lines as that counted."""
+    recording = Recording.load(f"loki/{name}")
+    async with LoopbackLoki() as loki:
+        for row in recording.reply.body["data"]["result"]:
+            lines = [(NS - i * 10**6, "x", None) for i in range(int(row["value"][1]))]
+            loki.push({"env": "prod", **row["metric"]}, reversed(lines))
+        loki.push({"env": "prod", "level": "debug", "app": "cart"}, [(NS - 10**15, "old", None)])
+        recording.params["time"] = str(NS)
+        status, _, kind, rows = shown(await recording.replay(loki.url))
+        told = [row["metric"] | {"n": row["value"][1]} for row in rows]
+        recorded = recording.reply.body["data"]["result"]
+        assert (status, kind) == (200, "vector")
+        assert told == [row["metric"] | {"n": row["value"][1]} for row in recorded]
+
+
+@pytest.mark.parametrize("name", ["metric_matrix_count_over_time", "metric_matrix_rate"])
+async def test_a_range_of_counts_is_answered_as_recorded(name: str) -> None:
+    """Lines are put where the recorded answer counted them."""
+    recording = Recording.load(f"loki/{name}")
+    times = 60 if "rate" in name else 1
+    async with LoopbackLoki() as loki:
+        for row in recording.reply.body["data"]["result"]:
+            labels = {"env": "prod", "app": "cart"} | row["metric"]
+            for time_s, count in row["values"]:
+                lines = round(float(count) * times)
+                last_ns = time_s * 10**9
+                loki.push(
+                    labels, [(last_ns - i, f"connection {i}", None) for i in reversed(range(lines))]
+                )
+        assert shown(await recording.replay(loki.url)) == shown(recording.reply)
+
+
+async def test_too_many_series_are_refused_as_recorded() -> None:
+    recording = Recording.load("loki/err_400_max_series")
+    async with LoopbackLoki() as loki:
+        end_ns = int(recording.params["end"])
+        for i in range(501):
+            loki.push({"level": "error"}, [(end_ns - NS, str(i), {"trace_id": str(i)})])
+            loki.push({"level": "error"}, [(end_ns - 60 * 10**9, f"{i}", {"trace_id": str(i)})])
+        assert await recording.replay(loki.url) == recording.reply
+
+
+@pytest.mark.parametrize("name", ["query_429_concurrent", "query_err_timeout_or_ok"])
+async def test_a_busy_server_says_so_when_it_is_told_to(name: str) -> None:
+    recording = Recording.load(f"loki/{name}")
+    async with LoopbackLoki(auth=True) as loki:
+        loki.fail_next(429, recording.reply.body)
+        assert await recording.replay(loki.url) == recording.reply
+
+
+async def test_a_query_that_was_to_cost_too_much_and_did_not() -> None:
+    """The recording's name promises an error; the server answered."""
+    recording = Recording.load("loki/query_err_max_bytes_read")
+    async with LoopbackLoki(auth=True) as loki:
+        for stream in recording.reply.body["data"]["result"]:
+            labels = {k: v for k, v in stream["stream"].items() if k not in METADATA}
+            lines = [(int(ns), line, None) for ns, line in stream["values"]]
+            loki.push(labels, lines, tenant="team-a")
+        assert shown(await recording.replay(loki.url)) == shown(recording.reply)
+
+
+# Pushes
+
+
+async def test_a_line_too_far_behind_its_stream_is_refused_as_recorded() -> None:
+    recording = Recording.load("loki/push_400_out_of_order")
+    head = datetime(2026, 11, 23, 8, 36, 15, tzinfo=UTC).timestamp()
+    async with LoopbackLoki(clock=lambda: head) as loki:
+        labels = json.loads(recording.sent)["streams"][0]["stream"]
+        loki.push(labels, [(int(head) * 10**9, "head", None)])
+        assert await recording.replay(loki.url) == recording.reply
+
+
+async def test_limits_of_pushes_are_told_as_recorded() -> None:
+    async with LoopbackLoki(auth=True, clock=recorded_at) as loki:
+        loki.push_limits = Limits(burst_bytes=13_000, rate_bytes=10_485, streams=5)
+        limited = Recording.load("loki/push_429_rate_limited")
+        assert await limited.replay(loki.url) == limited.reply
+        burst = Recording.load("loki/push_429_batch_over_burst")
+        values = [[str(NS + i), "z" * 150] for i in range(300)]
+        body = json.dumps({"streams": [{"stream": {"app": "rl"}, "values": values}]})
+        assert await dataclasses.replace(burst, sent=body).replay(loki.url) == burst.reply
+        for i in range(5):
+            loki.push({"app": "rl", "n": str(i + 10)}, [(NS, "z", None)], tenant="team-a")
+        streams = Recording.load("loki/push_429_max_streams")
+        assert await streams.replay(loki.url) == streams.reply
+
+
+async def test_a_push_with_metadata_is_taken_as_recorded(loki: LoopbackLoki) -> None:
+    recording = Recording.load("loki/push_204")
+    values = [[str(NS), "line", {"trace_id": "abc"}]]
+    body = json.dumps({"streams": [{"stream": {"app": "meta"}, "values": values}]})
+    assert await dataclasses.replace(recording, sent=body).replay(loki.url) == recording.reply
+    assert await entries(loki, '{app="meta"}') == [(NS, "line")]
 
 
 async def test_broken_json_is_refused_in_words_of_our_own(loki: LoopbackLoki) -> None:
@@ -203,7 +333,9 @@ async def test_selectors_and_line_filters(loki: LoopbackLoki, query: str, lines:
     assert sorted(line for _, line in await entries(loki, query, direction="forward")) == lines
 
 
-@pytest.mark.parametrize("query", ['rate({app="x"}[1m])', '{app="same"} | json', "1+1"])
+@pytest.mark.parametrize(
+    "query", ['quantile_over_time(0.9, {app="x"}[1m])', '{app="same"} | logfmt', "1*1"]
+)
 async def test_what_is_not_modelled_is_not_answered(loki: LoopbackLoki, query: str) -> None:
     async with (
         ClientSession() as session,

@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
+from email.utils import formatdate
 from pathlib import Path
 from typing import Any
 
@@ -204,3 +205,153 @@ async def test_a_reader_that_was_away_goes_on_where_it_stopped(loki: LoopbackLok
     push(loki, "late", ago_s=10)
     async with reader.running():
         await reader.until("before", "late", "meanwhile")
+
+
+async def test_several_tenants_are_read_together(tmp_path: Path) -> None:
+    """With a crowd of lines, so that streams of one tenant must be asked for alone."""
+    async with LoopbackLoki(auth=True, multi_tenant=True, max_entries=50) as loki:
+        at_ns = int((time.time() - 30) * NS)
+        for tenant in ("team-a", "team-b", "team-c"):
+            lines = [(at_ns, f"{tenant} {i}", None) for i in range(40)]
+            loki.push({"app": "shop"}, lines, tenant)
+        reader = Reader(quick(loki, tenant="team-a|team-b"), House(base=tmp_path))
+        async with reader.running():
+            await reader.until(*(f"{t} {i}" for t in ("team-a", "team-b") for i in range(40)))
+        assert {line.labels["__tenant_id__"] for line in reader.lines} == {"team-a", "team-b"}
+        assert not reader.house.counts["lost_lines_suspected"]
+
+
+async def test_several_tenants_where_that_is_not_allowed_are_told() -> None:
+    async with LoopbackLoki(auth=True) as loki:
+        reader = Reader(quick(loki, tenant="team-a|team-b"))
+        async with reader.running():
+            assert "multiple org IDs present" in await reader.until_gone()
+
+
+async def test_a_password_and_what_a_cache_should_know_are_sent(
+    loki: LoopbackLoki, tmp_path: Path
+) -> None:
+    (tmp_path / "password").write_text("s3cret\n")
+    push(loki, "line", ago_s=1)
+    settings = quick(loki, username="me", password_file=SecretFile("password"))
+    reader = Reader(settings, House(base=tmp_path))
+    async with reader.running():
+        await reader.until("line")
+    headers = loki.asked("/query_range")[0].headers
+    assert headers["Authorization"] == "Basic bWU6czNjcmV0"
+    assert headers["Cache-Control"] == "no-cache", "no lines a moment ago may be some by now"
+    assert "gzip" in headers["Accept-Encoding"]
+    assert headers["X-Loki-Response-Encoding-Flags"] == "categorize-labels"
+
+
+async def test_a_long_query_is_posted(loki: LoopbackLoki) -> None:
+    push(loki, "line", ago_s=1)
+    reader = Reader(quick(loki, query=f'{{app=~"shop|{"x" * 3000}"}}'))
+    async with reader.running():
+        await reader.until("line")
+    assert loki.asked("/query_range")[0].method == "POST"
+
+
+async def test_a_wish_for_patience_may_be_a_date(loki: LoopbackLoki) -> None:
+    push(loki, "line", ago_s=1)
+    now_s = time.time()
+    loki.fail_next(
+        429,
+        "too many outstanding requests",
+        {"Retry-After": formatdate(now_s + 3, usegmt=True), "Date": formatdate(now_s, usegmt=True)},
+    )
+    reader = Reader(quick(loki))
+    async with reader.running():
+        await reader.until("line")
+    assert time.time() - now_s > 2.9
+
+
+# --- a tail -------------------------------------------------------------------------------
+
+
+def rung(loki: LoopbackLoki, **more: Any) -> LokiSettings:
+    """Would poll every ten minutes."""
+    return quick(loki, every=Duration(600), tail=True, **more)
+
+
+@asynccontextmanager
+async def listening(loki: LoopbackLoki, reader: Reader, tails: int = 1) -> AsyncIterator[None]:
+    async with reader.running(), asyncio.timeout(DEADLINE_SECS):
+        await until_tails(loki, tails)
+        yield
+
+
+async def until_tails(loki: LoopbackLoki, tails: int = 1) -> None:
+    while len(loki.tails) < tails:
+        await asyncio.sleep(0.01)
+
+
+async def test_a_tail_lets_a_line_be_read_at_once(loki: LoopbackLoki) -> None:
+    reader = Reader(rung(loki))
+    async with listening(loki, reader):
+        push(loki, "one")
+        await reader.until("one")
+        push(loki, "two", "three")
+        await reader.until("one", "two", "three")
+    asked = loki.asked("/tail")[0]
+    assert asked.params["query"] == '{service_name=~".+"}'
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"), [(1011, "reached tail max duration limit"), (1006, "")]
+)
+async def test_a_tail_that_ends_begins_again(loki: LoopbackLoki, code: int, reason: str) -> None:
+    reader = Reader(rung(loki))
+    async with listening(loki, reader):
+        push(loki, "one")
+        await reader.until("one")
+        if code == 1011:
+            loki.end_tails(code, reason)
+        else:
+            await loki.stop()  # cut off without a word
+            await loki.start()
+        async with asyncio.timeout(DEADLINE_SECS):
+            await loki.wait_asked(2, on="/tail")
+            await until_tails(loki)
+        push(loki, "two")
+        await reader.until("one", "two")
+    assert reader.house.counts["tails_ended"] >= 1
+
+
+async def test_what_a_tail_drops_is_read_all_the_same(loki: LoopbackLoki) -> None:
+    reader = Reader(rung(loki))
+    texts = [f"line {i}" for i in range(3000)]
+    async with listening(loki, reader):
+        push(loki, *texts)
+        await reader.until(*texts)
+        push(loki, "after")
+        await reader.until(*texts, "after")
+    assert reader.house.counts["tail_dropped_lines"] == 1000
+
+
+async def test_nonsense_on_a_tail_rings_too(loki: LoopbackLoki) -> None:
+    reader = Reader(rung(loki))
+    async with listening(loki, reader):
+        loki.tails[0].nonsense = "{[<html>"
+        push(loki, "one")
+        await reader.until("one")
+
+
+async def test_without_a_tail_lines_come_at_their_ordinary_time(loki: LoopbackLoki) -> None:
+    loki.fail_next(400, "max concurrent tail requests limit exceeded", times=10**6, on="/tail")
+    reader = Reader(quick(loki, tail=True))
+    async with reader.running():
+        push(loki, "one")
+        await reader.until("one")
+        await loki.wait_asked(2, on="/tail")
+    assert reader.house.gone == []
+
+
+async def test_each_of_several_tenants_has_a_tail() -> None:
+    async with LoopbackLoki(auth=True, multi_tenant=True) as loki:
+        reader = Reader(rung(loki, tenant="team-a|team-b"))
+        async with listening(loki, reader, tails=2):
+            push(loki, "a", tenant="team-a")
+            await reader.until("a")
+            push(loki, "b", tenant="team-b")
+            await reader.until("a", "b")

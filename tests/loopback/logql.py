@@ -1,7 +1,7 @@
 """The part of LogQL that selects lines: `{app="shop", level=~"error|warn"} |= "timeout" != "up"`.
 
-Error texts are those of a real Loki (tests/recordings/loki/err_400_*). Anything else of the
-language is `NotModelled`.
+A last stage `| json` is understood as well. Error texts are those of a real Loki
+(tests/recordings/loki/err_400_*). Anything else of the language is `NotModelled`.
 """
 
 from __future__ import annotations
@@ -19,6 +19,12 @@ class LogQLError(Exception):
 
 class NotModelled(Exception):
     """The query may be right, but only a real Loki can answer it."""
+
+
+NOT_JSON = {
+    "__error__": "JSONParserErr",
+    "__error_details__": "Value looks like object, but can't find closing '}' symbol",
+}
 
 
 @dataclass(frozen=True)
@@ -51,12 +57,23 @@ class LineFilter:
 class LogQuery:
     matchers: tuple[Matcher, ...]
     filters: tuple[LineFilter, ...] = ()
+    json: bool = False
 
     def selects(self, labels: Mapping[str, str]) -> bool:
         return all(matcher.accepts(labels.get(matcher.name, "")) for matcher in self.matchers)
 
     def keeps(self, line: str) -> bool:
         return all(line_filter.accepts(line) for line_filter in self.filters)
+
+    def parsed(self, line: str) -> dict[str, str]:
+        """Labels that come out of the line itself."""
+        if not self.json:
+            return {}
+        try:
+            fields = json.loads(line)
+        except ValueError:
+            return dict(NOT_JSON)
+        return {name: str(value) for name, value in fields.items()}
 
 
 @dataclass(frozen=True)
@@ -90,7 +107,8 @@ def parse(query: str) -> LogQuery:
     matchers = _matchers(cursor)
     if not any(not matcher.accepts("") for matcher in matchers):
         raise LogQLError(_empty_compatible(matchers))
-    return LogQuery(matchers, _filters(cursor))
+    filters = _filters(cursor)
+    return LogQuery(matchers, filters, _json(cursor))
 
 
 class _Cursor:
@@ -125,12 +143,22 @@ def _matchers(cursor: _Cursor) -> tuple[Matcher, ...]:
 
 def _filters(cursor: _Cursor) -> tuple[LineFilter, ...]:
     filters: list[LineFilter] = []
-    while cursor.peek().kind != "end":
-        if cursor.peek().text in ("|", "[") or cursor.peek().text == "or":
+    while cursor.peek().kind != "end" and cursor.peek().text != "|":
+        if cursor.peek().text in ("[", "or"):
             raise NotModelled(f"pipeline stage at column {cursor.peek().column}")
         op = cursor.take("|=", "!=", "|~", "!~").text
         filters.append(LineFilter(op, _text(cursor.take("string"), regex="~" in op)))
     return tuple(filters)
+
+
+def _json(cursor: _Cursor) -> bool:
+    """Whether the query ends with this stage, the only one that is known here."""
+    if cursor.peek().kind == "end":
+        return False
+    column = cursor.take("|").column
+    if cursor.take("name", "end").text != "json" or cursor.peek().kind != "end":
+        raise NotModelled(f"pipeline stage at column {column}")
+    return True
 
 
 def _text(token: _Token, regex: bool) -> str:

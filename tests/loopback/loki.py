@@ -1,7 +1,8 @@
 """A Loki that keeps lines in memory and answers log queries as a real one does.
 
 Source: docs/sources/reference/loki-http-api.md of grafana/loki, and recordings of a real Loki in
-tests/recordings/loki. Not modelled: metric queries and parsers (501), `/tail`, protobuf push.
+tests/recordings/loki. Of metric queries it knows those that count lines; what it does not model
+it answers with 501. Statistics and discovery that aiopsd never asks for are the recorded ones.
 """
 
 from __future__ import annotations
@@ -9,53 +10,61 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import datetime
-from decimal import Decimal, InvalidOperation
+from typing import Any
 
+import msgspec
 from aiohttp import web
 
-from . import logql, loki_push
-from .loki_streams import Entry, Labels, Stream, Window, canonical, grouped, page
+from . import logql, logql_metrics, loki_push, loki_tail
+from .loki_streams import Entry, Labels, Stream, canonical, grouped, page
+from .loki_window import NS, Refusal, stamp_ns, window
+from .recording import Recording
 from .server import Call, Handler, LoopbackServer, Route, json_response, text_response
 
-NS = 10**9
-MAX_QUERY_HOURS = 721
-MAX_POINTS = 11_000
-DEFAULT_LIMIT = 100
 API = "/loki/api/v1"
 JSON = "application/json; charset=UTF-8"
 CATEGORIZE = "categorize-labels"
 NO_TENANT = "fake"
 """The tenant that Loki itself uses when it runs without authentication."""
-
-
-class Refusal(Exception):
-    """An answer in plain text with this status."""
-
-    def __init__(self, status: int, text: str) -> None:
-        super().__init__(text)
-        self.status = status
+RECORDED = {
+    f"{API}/index/stats": "index_stats",
+    f"{API}/index/volume": "index_volume",
+    f"{API}/index/volume_range": "index_volume_range",
+    f"{API}/patterns": "patterns",
+    f"{API}/detected_fields": "detected_fields",
+    f"{API}/detected_labels": "detected_labels",
+    f"{API}/format_query": "format_query",
+    "/services": "services",
+    "/flush": "flush",
+}
 
 
 class LoopbackLoki(LoopbackServer):
     """Loki on a free port.
 
-    `auth` asks every request for an X-Scope-OrgID. `max_entries` is the server's limit for a
-    query's `limit`: more is refused, not clipped. `clock` gives the time in seconds; only the
-    default window of queries and the age checks of the push API read it.
+    `auth` asks every request for an X-Scope-OrgID; `multi_tenant` allows `a|b` in it. `max_entries`
+    and `max_query_secs` are the server's limits for lines and time: more is refused, not clipped.
+    `clock` gives the time in seconds; only the default window of queries and the age checks of the
+    push API read it.
     """
 
     def __init__(
         self,
         *,
         auth: bool = False,
+        multi_tenant: bool = False,
         max_entries: int = 5000,
         clock: Callable[[], float] = time.time,
     ) -> None:
         super().__init__()
         self.auth = auth
+        self.multi_tenant = multi_tenant
         self.max_entries = max_entries
+        self.max_query_secs = 721 * 3600
+        self.max_series = 500
+        self.push_limits = loki_push.Limits()
         self.clock = clock
+        self.tails: list[loki_tail.Tail] = []
         self._tenants: dict[str, dict[Labels, Stream]] = {}
 
     def push(
@@ -63,18 +72,38 @@ class LoopbackLoki(LoopbackServer):
         labels: Mapping[str, str],
         entries: Iterable[tuple[int, str, Mapping[str, str] | None]],
         tenant: str = NO_TENANT,
-    ) -> None:
-        """Store (nanoseconds, line, structured metadata) of any age and in any order.
+    ) -> int:
+        """Store (nanoseconds, line, structured metadata) of any age and in any order; how many
+        of them were new.
 
         Like the real one, adds the label `service_name` and the metadata `detected_level`.
         """
         streams = self._tenants.setdefault(tenant, {})
         full = loki_push.with_service_name(labels)
         stream = streams.setdefault(canonical(full), Stream(full))
-        for ns, line, metadata in entries:
-            stream.add(Entry(ns, line, canonical(loki_push.with_level(full, metadata or {}))))
+        new = [
+            entry
+            for ns, line, metadata in entries
+            if stream.add(
+                entry := Entry(ns, line, canonical(loki_push.with_level(full, metadata or {})))
+            )
+        ]
+        for tail in self.tails:
+            tail.take(stream, new)
+        return len(new)
+
+    def forget(self, before_ns: int) -> None:
+        """Lines that nobody will ask for again."""
+        for streams in self._tenants.values():
+            for stream in streams.values():
+                stream.forget(before_ns)
+
+    def end_tails(self, code: int, reason: str) -> None:
+        for tail in self.tails:
+            tail.end = code, reason
 
     def routes(self) -> Sequence[Route]:
+        recorded = [("GET|POST", path, _recorded(name)) for path, name in RECORDED.items()]
         return [
             ("GET", "/ready", lambda _call: text_response(200, "ready\n")),
             ("GET", f"{API}/status/buildinfo", self._buildinfo),
@@ -84,6 +113,7 @@ class LoopbackLoki(LoopbackServer):
             ("GET", f"{API}/label/(?P<name>[^/]+)/values", self._for_tenant(self._label_values)),
             ("GET|POST", f"{API}/series", self._for_tenant(self._series)),
             ("POST", f"{API}/push", self._for_tenant(self._push)),
+            *recorded,
         ]
 
     def wrong_method(self) -> web.Response:
@@ -94,8 +124,7 @@ class LoopbackLoki(LoopbackServer):
 
         def handle(call: Call, **groups: str) -> web.Response:
             try:
-                streams = self._tenants.setdefault(self._tenant(call), {})
-                return handler(call, streams, **groups)
+                return handler(call, self._streams(call), **groups)
             except Refusal as refusal:
                 return text_response(refusal.status, str(refusal))
             except logql.LogQLError as error:
@@ -105,49 +134,95 @@ class LoopbackLoki(LoopbackServer):
 
         return handle
 
-    def _tenant(self, call: Call) -> str:
+    def _streams(self, call: Call) -> dict[Labels, Stream]:
+        tenants = self._asking(call)
+        if len(tenants) == 1:
+            return self._tenants.setdefault(tenants[0], {})
+        seen = [s.under(t) for t in tenants for s in self._tenants.get(t, {}).values()]
+        return {canonical(stream.labels): stream for stream in seen}
+
+    def _asking(self, call: Call) -> list[str]:
         if not self.auth:
-            return NO_TENANT
-        tenant = call.headers.get("X-Scope-OrgID", "")
-        if not tenant:
+            return [NO_TENANT]
+        tenants = call.headers.get("X-Scope-OrgID", "").split("|")
+        if tenants == [""]:
             raise Refusal(401, "no org id\n")
-        wrong = re.search(r"[^A-Za-z0-9!\-_.*'()]", tenant)
-        if wrong:
-            raise Refusal(400, f"tenant ID '{tenant}' contains unsupported character '{wrong[0]}'")
-        return tenant
+        for tenant in tenants:
+            wrong = re.search(r"[^A-Za-z0-9!\-_.*'()]", tenant)
+            if wrong:
+                text = f"tenant ID '{tenant}' contains unsupported character '{wrong[0]}'"
+                raise Refusal(400, text)
+        if len(tenants) > 1 and not self.multi_tenant:
+            raise Refusal(400, "multiple org IDs present")
+        return tenants
 
     def _buildinfo(self, _call: Call) -> web.Response:
         unset = dict.fromkeys(("version", "revision", "branch", "buildUser", "buildDate"), "")
         return json_response({**unset, "goVersion": "go1.27.3"})
 
     def _query_range(self, call: Call, streams: dict[Labels, Stream]) -> web.Response:
-        window = _window(call, self.clock())
+        asked = window(call, self.clock(), self.max_query_secs)
+        metric = logql_metrics.parse(call.params.get("query", ""))
+        if metric is not None:
+            return self._matrix(call, metric, streams)
         query = logql.parse(call.params.get("query", ""))
-        if window.limit > self.max_entries:
+        if asked.limit > self.max_entries:
             raise Refusal(
                 400,
                 "max entries limit per query exceeded, limit > max_entries_limit_per_query "
-                f"({window.limit} > {self.max_entries})",
+                f"({asked.limit} > {self.max_entries})",
             )
-        lines = page(streams.values(), query, window)
+        lines = page(streams.values(), query, asked)
         categorize = CATEGORIZE in call.headers.get("X-Loki-Response-Encoding-Flags", "")
         flags = {"encodingFlags": [CATEGORIZE]} if categorize else {}
-        return _success(
-            {
-                "resultType": "streams",
-                **flags,
-                "result": grouped(lines, categorize),
-                "stats": {"summary": {"totalEntriesReturned": len(lines)}},
-            }
-        )
+        result = grouped(lines, query, categorize)
+        return _result("streams", result, len(lines), flags)
 
-    def _query(self, call: Call, _streams: dict[Labels, Stream]) -> web.Response:
-        logql.parse(call.params.get("query", ""))
-        raise Refusal(
-            400,
-            "log queries are not supported as an instant query type, "
-            "please change your query to a range query type",
-        )
+    def _matrix(
+        self, call: Call, metric: logql_metrics.MetricQuery, streams: dict[Labels, Stream]
+    ) -> web.Response:
+        asked = window(call, self.clock(), self.max_query_secs)
+        step_ns = stamp_ns(call.params.get("step", "60").removesuffix("s"))
+        found: dict[Labels, list[Any]] = {}
+        for time_ns in logql_metrics.steps(asked.start_ns, asked.end_ns, step_ns):
+            for labels, value in metric.at(streams.values(), time_ns):
+                shown = [_secs(time_ns), logql_metrics.shown(value)]
+                found.setdefault(canonical(labels), []).append(shown)
+        self._few(len(found))
+        rows = [{"metric": dict(name), "values": values} for name, values in sorted(found.items())]
+        return _result("matrix", rows, len(rows))
+
+    def _few(self, series: int) -> None:
+        if series > self.max_series:
+            raise Refusal(
+                400,
+                f"maximum number of series ({self.max_series}) reached for a single query; "
+                "consider reducing query cardinality by adding more specific stream selectors, "
+                "reducing the time range, or aggregating results with functions like sum(), "
+                "count() or topk()",
+            )
+
+    def _query(self, call: Call, streams: dict[Labels, Stream]) -> web.Response:
+        query = call.params.get("query", "")
+        now_ns = stamp_ns(call.params.get("time", str(self.clock())))
+        number = logql_metrics.number(query)
+        if number is not None:
+            return _result("scalar", [now_ns // (NS // 1000), str(number)], 1)
+        metric = logql_metrics.parse(query)
+        if metric is None:
+            logql.parse(query)
+            raise Refusal(
+                400,
+                "log queries are not supported as an instant query type, "
+                "please change your query to a range query type",
+            )
+        found = metric.at(streams.values(), now_ns)
+        self._few(len(found))
+        rows = [
+            {"metric": labels, "value": [_secs(now_ns), logql_metrics.shown(value)]}
+            for labels, value in found
+        ]
+        return _result("vector", rows, len(rows))
 
     # Labels of recent streams are listed whatever the request's start and end; series are not.
 
@@ -161,24 +236,84 @@ class LoopbackLoki(LoopbackServer):
         return _names({one[name] for one in labels if name in one})
 
     def _series(self, call: Call, streams: dict[Labels, Stream]) -> web.Response:
-        window = _window(call, self.clock())
+        asked = window(call, self.clock(), self.max_query_secs)
         queries = [logql.parse(match) for match in call.params.getall("match[]", [])]
         return _success(
             [
                 stream.labels
                 for stream in streams.values()
-                if stream.between(window.start_ns, window.end_ns)
+                if stream.between(asked.start_ns, asked.end_ns)
                 and any(query.selects(stream.labels) for query in queries)
             ]
         )
 
     def _push(self, call: Call, streams: dict[Labels, Stream]) -> web.Response:
-        error = loki_push.push(call, streams, now_ns=int(self.clock() * NS))
-        return text_response(400, error) if error else web.Response(status=204)
+        (tenant,) = self._asking(call)
+        now_ns = int(self.clock() * NS)
+        status, error = loki_push.push(call, streams, now_ns, tenant, self.push_limits)
+        return text_response(status, error) if error else web.Response(status=204)
+
+    # Tails need a connection of their own.
+
+    async def _serve(self, request: web.Request) -> web.StreamResponse:
+        if not request.path.endswith("/tail"):
+            return await super()._serve(request)
+        call = await Call.read(request)
+        await self._remember(call)
+        upgrade = "websocket" in request.headers.get("Upgrade", "").lower()
+        try:
+            tenants = self._asking(call)
+        except Refusal as refusal:
+            return text_response(refusal.status, str(refusal))
+        several = "multiple org IDs present" if len(tenants) > 1 else ""
+        refused = several or loki_tail.refusal(call.params, upgrade)
+        if refused:
+            return text_response(400, refused)
+        fault = self._take_fault(call.path)
+        if fault is not None:
+            return await fault(request, lambda: text_response(500, ""))
+        return await self._tail(request, call)
+
+    async def _tail(self, request: web.Request, call: Call) -> web.StreamResponse:
+        socket = web.WebSocketResponse()
+        await socket.prepare(request)
+        try:
+            query = logql.parse(call.params["query"])
+        except logql.NotModelled:
+            message = b"parse error : only log selectors can be tailed"
+            await socket.close(code=1011, message=message)
+            return socket
+        flags = call.headers.get("X-Loki-Response-Encoding-Flags", "")
+        tail = loki_tail.Tail(query, CATEGORIZE in flags)
+        self.tails.append(tail)
+        try:
+            await tail.send(socket)
+        finally:
+            self.tails.remove(tail)
+        return socket
+
+
+def _recorded(name: str) -> Handler:
+    def handle(_call: Call) -> web.Response:
+        reply = Recording.load(f"loki/{name}").reply
+        body = reply.body if isinstance(reply.body, str) else msgspec.json.encode(reply.body)
+        content = body.encode() if isinstance(body, str) else body
+        headers = {"Content-Type": reply.content_type} if reply.content_type else {}
+        return web.Response(status=reply.status, body=content or None, headers=headers)
+
+    return handle
+
+
+def _result(
+    kind: str, result: object, returned: int, flags: Mapping[str, Any] | None = None
+) -> web.Response:
+    stats = {"summary": {"totalEntriesReturned": returned}}
+    return _success({"resultType": kind, **(flags or {}), "result": result, "stats": stats})
 
 
 def _success(data: object) -> web.Response:
-    return json_response({"status": "success", "data": data}, content_type=JSON)
+    body = msgspec.json.encode({"status": "success", "data": data})
+    return web.Response(body=body, headers={"Content-Type": JSON})
 
 
 def _names(names: set[str]) -> web.Response:
@@ -187,59 +322,7 @@ def _names(names: set[str]) -> web.Response:
     return json_response({"status": "success", **data}, content_type=JSON)
 
 
-def _window(call: Call, now_secs: float) -> Window:
-    """Read and check a request's window; Refusal with Loki's own words."""
-    params = call.params
-    direction = params.get("direction", "backward").lower()
-    if direction not in ("forward", "backward"):
-        raise Refusal(400, f"invalid direction '{direction}'")
-    limit = _limit(params.get("limit", str(DEFAULT_LIMIT)))
-    end_ns = _stamp_ns(params.get("end", str(now_secs)))
-    since_ns = _duration_ns(params.get("since", "1h"))
-    start_ns = _stamp_ns(params["start"]) if "start" in params else end_ns - since_ns
-    if end_ns <= start_ns:
-        raise Refusal(400, "end timestamp must not be before or equal to start time")
-    if "step" in params and (end_ns - start_ns) // _duration_ns(params["step"]) > MAX_POINTS:
-        raise Refusal(
-            400,
-            f"exceeded maximum resolution of {MAX_POINTS:,} points per time series. "
-            "Try increasing the value of the step parameter",
-        )
-    hours, rest_ns = divmod(end_ns - start_ns, 3600 * NS)
-    if (hours, rest_ns) > (MAX_QUERY_HOURS, 0):
-        length = f"{hours}h{rest_ns // (60 * NS)}m{rest_ns // NS % 60}s"
-        raise Refusal(
-            400, f"the query time range exceeds the limit (query length: {length}, limit: 30d1h)"
-        )
-    return Window(start_ns, end_ns, limit, direction == "forward")
-
-
-def _limit(text: str) -> int:
-    if not re.fullmatch(r"-?\d+", text):
-        raise Refusal(400, f'strconv.ParseInt: parsing "{text}": invalid syntax')
-    if int(text) <= 0:
-        raise Refusal(400, "limit must be a positive value")
-    return int(text)
-
-
-def _stamp_ns(text: str) -> int:
-    """Nanoseconds (more than 10 digits), seconds with or without a fraction, or RFC 3339."""
-    if re.fullmatch(r"-?\d{11,}", text):
-        return int(text)
-    try:
-        return int(Decimal(text) * NS)
-    except InvalidOperation:
-        pass
-    try:
-        return int(Decimal(str(datetime.fromisoformat(text).timestamp())) * NS)
-    except ValueError as error:
-        raise Refusal(400, f'could not parse "{text}" as a time') from error
-
-
-def _duration_ns(text: str) -> int:
-    """Seconds, or number and unit such as `60s` and `1h`."""
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)?", text)
-    if not match or not float(match[1]):
-        raise Refusal(400, f'cannot parse "{text}" to a valid duration')
-    unit_ns = {"ms": NS // 1000, "m": 60 * NS, "h": 3600 * NS, "d": 86_400 * NS}
-    return int(Decimal(match[1]) * unit_ns.get(match[2], NS))
+def _secs(ns: int) -> float | int:
+    """Seconds with milliseconds, whole ones without a point."""
+    ms = ns // 10**6
+    return ms // 1000 if ms % 1000 == 0 else ms / 1000

@@ -207,9 +207,7 @@ class LoopbackServer(ABC):
 
     async def _serve(self, request: web.Request) -> web.StreamResponse:
         call = await Call.read(request)
-        self.calls.append(call)
-        async with self._arrival:
-            self._arrival.notify_all()
+        await self._remember(call)
 
         def answer() -> web.Response:
             return self._answer(call)
@@ -221,6 +219,11 @@ class LoopbackServer(ABC):
         if response.body and "gzip" in call.headers.get("Accept-Encoding", ""):
             response.enable_compression(web.ContentCoding.gzip)
         return response
+
+    async def _remember(self, call: Call) -> None:
+        self.calls.append(call)
+        async with self._arrival:
+            self._arrival.notify_all()
 
     def _answer(self, call: Call) -> web.Response:
         known_path = False

@@ -14,7 +14,7 @@ import pytest
 from aiohttp import web
 from yarl import URL
 
-from aiopsd.errors import Unreachable
+from aiopsd.errors import ConfigError, Unreachable
 from aiopsd.sources.fetch import Fetcher, pauses, redacted, trust
 
 
@@ -33,9 +33,12 @@ def certificate(tmp_path: Path) -> Path:
 
 
 @asynccontextmanager
-async def https_server(folder: Path) -> AsyncIterator[URL]:
+async def https_server(folder: Path, *, of_friends: bool = False) -> AsyncIterator[URL]:
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(folder / "ca.pem", folder / "key.pem")
+    if of_friends:  # who shows no certificate is nobody
+        context.verify_mode = ssl.CERT_REQUIRED
+        context.load_verify_locations(folder / "ca.pem")
 
     async def hello(_request: web.Request) -> web.Response:
         return web.Response(text="hello")
@@ -62,6 +65,19 @@ async def test_only_a_named_authority_is_trusted(certificate: Path) -> None:
             assert (await friend.get(url)).body == b"hello"
             with pytest.raises(Unreachable, match=r"hung up|cut off|reset"):
                 await friend.get(url.with_scheme("http"))
+
+
+async def test_a_certificate_is_shown_to_who_asks_for_it(certificate: Path) -> None:
+    async with https_server(certificate, of_friends=True) as url:
+        async with fetcher(trust("ca.pem", certificate)) as stranger:
+            with pytest.raises(Unreachable):
+                await stranger.get(url)
+        async with fetcher(trust("ca.pem", certificate, "ca.pem", "key.pem")) as friend:
+            assert (await friend.get(url)).body == b"hello"
+    with pytest.raises(ConfigError, match=r"cert_file: ca.pem"):
+        trust("", certificate, "ca.pem")
+    with pytest.raises(ConfigError, match=r"cert_file: gone.pem"):
+        trust("", certificate, "gone.pem")
 
 
 async def test_plain_http_is_no_tls() -> None:

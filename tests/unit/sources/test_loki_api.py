@@ -6,6 +6,8 @@ import json
 from collections.abc import Mapping
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from aiopsd.errors import Refused, Unreachable
 from aiopsd.model import LogLine
@@ -14,13 +16,14 @@ from aiopsd.sources.fetch import Answer
 from aiopsd.sources.loki import LokiSettings
 from aiopsd.sources.loki_api import (
     Busy,
+    Costly,
     Found,
     LimitRefused,
     LokiApi,
     RangeRefused,
 )
 from aiopsd.sources.loki_cursor import Cursor
-from aiopsd.sources.loki_query import narrowed, selector
+from aiopsd.sources.loki_query import halves, narrowed, selector
 from tests.loopback.logql import parse
 from tests.loopback.recording import RECORDINGS
 
@@ -30,7 +33,7 @@ from tests.loopback.recording import RECORDINGS
 def recorded(name: str) -> Answer:
     response = json.loads((RECORDINGS / f"loki/{name}.json").read_text())["response"]
     body = response["body"] if isinstance(response["body"], str) else json.dumps(response["body"])
-    return Answer(response["status"], response["headers"]["Content-Type"], body.encode())
+    return Answer(response["status"], response["headers"].get("Content-Type", ""), body.encode())
 
 
 async def ask(answer: Answer) -> list[LogLine]:
@@ -39,6 +42,57 @@ async def ask(answer: Answer) -> list[LogLine]:
 
     page = await LokiApi(fetch).lines("{}", 0, 1, 1)
     return [one.line for one in page.found]
+
+
+LINES = ("query_range_", "push_partial_query", "query_err_max_bytes_read")
+REFUSALS: dict[str, type[Exception]] = {
+    "err_400_too_many_entries": LimitRefused,
+    "err_400_too_long_range": RangeRefused,
+    "err_400_max_series": Costly,
+    "query_429_concurrent": Busy,
+    "query_err_timeout_or_ok": Busy,
+    "push_429_batch_over_burst": Busy,
+    "push_429_max_streams": Busy,
+    "push_429_rate_limited": Busy,
+}
+"""Whatever the name says: by what is inside."""
+NAMES = sorted(
+    file.stem
+    for file in (RECORDINGS / "loki").glob("*.json")
+    if "headers" in json.loads(file.read_text()).get("response", {})
+)
+
+
+@pytest.mark.parametrize("name", NAMES)
+async def test_every_recorded_answer_is_taken_for_what_it_is(name: str) -> None:
+    """As the answer to a question for lines: an answer of another kind is none."""
+    answer = recorded(name)
+    if not name.startswith(LINES):
+        expected = REFUSALS.get(name, Refused if answer.status >= 400 else Unreachable)
+        with pytest.raises(expected) as trouble:
+            await ask(answer)
+        assert type(trouble.value) is expected
+        return
+    lines = await ask(answer)
+    result = json.loads(answer.body)["data"]["result"]
+    told = [(int(ns), text) for stream in result for ns, text, *_ in stream["values"]]
+    assert sorted((line.time_ns, line.text) for line in lines) == sorted(told)
+    assert [line.time_ns for line in lines] == sorted(ns for ns, _ in told)
+    for stream in result:
+        wanted = stream["stream"].items()
+        assert sum(wanted <= line.labels.items() for line in lines) >= len(stream["values"])
+
+
+async def test_recorded_streams_are_listed() -> None:
+    answers = iter([recorded("series"), recorded("tenant_ok_labels")])
+
+    async def fetch(_path: str, _params: Mapping[str, str]) -> Answer:
+        return next(answers)
+
+    api = LokiApi(fetch)
+    levels = [labels["level"] for labels in await api.streams('{app="cart"}', 0, 1)]
+    assert sorted(levels) == ["debug", "error", "info", "warn"]
+    assert await api.streams('{app="cart"}', 0, 1) == [], "`data` is left out"
 
 
 async def test_structured_metadata_becomes_labels_but_replaces_none() -> None:
@@ -116,6 +170,30 @@ DEEP = '{"data":{"result":[],"x":' + "[" * 10_000 + "]" * 10_000 + "}}"
 async def test_nonsense_is_asked_for_again(body: str) -> None:
     with pytest.raises(Unreachable):
         await ask(Answer(200, "application/json", body.encode()))
+
+
+texts = st.lists(st.text(max_size=8), min_size=1, max_size=30, unique=True)
+
+
+@given(texts, texts)
+def test_halves_share_every_line_between_them(seen: list[str], others: list[str]) -> None:
+    cut = halves('{app="a"}', seen)
+    if cut is None:
+        assert len(seen) == 1
+        return
+    first, second = (parse(query) for query in cut)
+    for text in {*seen, *others}:
+        assert first.keeps(text) != second.keeps(text), "in one of them, and not in both"
+    assert any(map(first.keeps, seen))
+    assert any(map(second.keeps, seen))
+
+
+def test_halves_of_many_lines_are_about_equal() -> None:
+    seen = [f"2026-11-23 order {i:04} was refused" for i in range(1000)]
+    cut = halves('{app="a"}', seen)
+    assert cut is not None
+    assert 300 < sum(map(parse(cut[0]).keeps, seen)) < 700
+    assert halves('{app="a"}', ["same", "same"]) is None
 
 
 def test_a_query_for_one_stream_names_all_labels() -> None:
