@@ -3,7 +3,8 @@
 They join by place (the same service, or one call apart) and by time (onsets close to one
 another); never by time alone. One certain anomaly opens an incident, or two suspicious ones
 that belong together. An incident is over when every member has recovered for a while; if the
-same anomaly comes back soon after, it is the same incident.
+same anomaly comes back soon after, it is the same incident. What is only evidence (severity info)
+neither opens an incident nor holds it open.
 """
 
 from __future__ import annotations
@@ -115,7 +116,7 @@ class Grouping:
             young = incident.opened_s > now_s - limits.max_age_secs
             if young and any(self._near(anomaly, m, edges) for m in incident.anomalies):
                 return incident
-        for incident in self._incidents.values():
+        for incident in self._incidents.values() if anomaly.severity != "info" else ():
             if incident.closed and any(_same(m, anomaly) for m in incident.anomalies):
                 return incident
         return None
@@ -231,8 +232,9 @@ def _changed(incident: Incident, change: Change) -> Incident:
 
 
 def _resolved(incident: Incident, now_s: float) -> Incident:
-    many = len(incident.anomalies)
-    lost = sum("no data" in one.evidence for one in incident.anomalies)  # as the watch says it
+    members = _that_count(incident)
+    many = len(members)
+    lost = sum("no data" in one.evidence for one in members)  # as the watch says it
     text = "its anomaly recovered" if many == 1 else f"all {many} anomalies recovered"
     if lost:  # over, and nobody knows whether it is well
         text = f"{many - lost} of {many} anomalies recovered, of the others there is no data"
@@ -260,10 +262,15 @@ def _same(one: Anomaly, other: Anomaly) -> bool:
     return one.rule == other.rule and one.labels == other.labels
 
 
+def _that_count(incident: Incident) -> Sequence[Anomaly]:
+    """All but evidence, which goes on when everything else is well."""
+    return [one for one in incident.anomalies if one.severity != "info"] or incident.anomalies
+
+
 def _quiet_since(incident: Incident, now_s: float, blind: bool) -> float:
     """When the last member recovered; infinite while one still fires."""
     ends = [0.0]
-    for member in incident.anomalies:
+    for member in _that_count(incident):
         lost = not blind and member.seen_s < now_s - member.lasts_secs
         if member.ended_s is not None:
             ends.append(member.ended_s)

@@ -68,6 +68,22 @@ def test_information_alone_opens_nothing() -> None:
     assert absorb(Grouping(), anomaly("payments", severity="info")) == []
 
 
+def test_information_does_not_hold_an_incident_open_nor_open_it_again() -> None:
+    grouping = Grouping(GroupingLimits(quiet_secs=30.0))
+    evidence = anomaly("payments", rule="watch", severity="info", tier="suspicious")
+    absorb(grouping, anomaly("payments"), evidence)
+    absorb(grouping, anomaly("payments", ended_s=T + 10), now_s=T + 10)
+    going_on = replace(evidence, seen_s=T + 39)
+    (incident,) = absorb(grouping, going_on, now_s=T + 39)
+    assert (len(incident.anomalies), incident.state) == (2, "open")
+    (over,) = grouping.tick(T + 40)
+    assert (over.state, over.moments[-1].text) == ("resolved", "its anomaly recovered")
+    assert absorb(grouping, replace(evidence, seen_s=T + 50), now_s=T + 50) == []
+    assert grouping.open == []
+    (again,) = absorb(grouping, anomaly("payments", onset_s=T + 60), now_s=T + 60)
+    assert (again.id, again.state) == (incident.id, "open")
+
+
 def test_two_faults_at_once_stay_two_incidents() -> None:
     incidents = absorb(Grouping(), anomaly("payments"), anomaly("catalog"))
     assert len({i.id for i in incidents}) == 2
