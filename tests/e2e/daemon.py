@@ -31,6 +31,7 @@ class Daemon:
         self.process: asyncio.subprocess.Process | None = None
         self.log_path = folder / "daemon.log"
         self.limits = "checkpoint: 1s"
+        self.module = "aiopsd"
 
     def write(self, config: str, **files: str) -> None:
         """``rules/x.yaml`` is written ``rules__x=...``; executable where it begins with ``#!``."""
@@ -48,7 +49,7 @@ class Daemon:
     async def start(self, *, ready: bool = True) -> None:
         with self.log_path.open("ab") as log:
             self.process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "aiopsd", "run", "-c", str(self.folder / "aiopsd.yaml")),
+                *(sys.executable, "-m", self.module, "run", "-c", str(self.folder / "aiopsd.yaml")),
                 stdout=log,
                 stderr=log,
                 cwd=Path(__file__).parents[2],

@@ -63,6 +63,17 @@ def truncate(clean: bool) -> Fault:
     return reply
 
 
+async def reset(request: web.Request, answer: Answer) -> web.StreamResponse:
+    """Some of the body, and then the connection is torn down."""
+    response, body = _streamed(answer())
+    response.content_length = len(body)
+    await response.prepare(request)
+    await response.write(body[: len(body) // 3])
+    if request.transport is not None:
+        request.transport.abort()
+    return response
+
+
 async def lose_answer(request: web.Request, answer: Answer) -> web.StreamResponse:
     answer()
     _hang_up(request)
