@@ -7,6 +7,7 @@ from typing import TypeAlias
 from aiopsd.sources.alertmanager import AlertmanagerSettings
 from aiopsd.sources.file import FileSettings
 from aiopsd.sources.loki import LokiSettings
+from aiopsd.sources.loki_push import LokiPushSettings
 from aiopsd.sources.mqtt import MqttSettings
 from aiopsd.sources.prometheus import PrometheusSettings
 from aiopsd.sources.remote_write import RemoteWriteSettings
@@ -15,6 +16,7 @@ from aiopsd.sources.scrape import ScrapeSettings
 SourceSettings: TypeAlias = (
     AlertmanagerSettings
     | FileSettings
+    | LokiPushSettings
     | LokiSettings
     | MqttSettings
     | PrometheusSettings
