@@ -1,7 +1,8 @@
 """What people type. One file a command; each parses, calls and prints, nothing else.
 
 Exit codes: 0 done, 1 it did not work (the reason is on stderr), 2 wrong arguments, 78 wrong
-configuration (EX_CONFIG of sysexits.h: systemd does not start us again for that).
+configuration (EX_CONFIG of sysexits.h: systemd does not start us again for that), 141 whoever read
+what we print has gone (128 + SIGPIPE, as of other programs).
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import sys
 from collections.abc import Sequence
 
 from aiopsd import __version__
+from aiopsd.cli import output
 from aiopsd.errors import AiopsdError, ConfigError
 
 COMMANDS = {
@@ -37,7 +39,25 @@ EXAMPLE = """examples:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    arguments = list(sys.argv[1:] if argv is None else argv)
+    """All that was printed is written when this returns, or it says why not."""
+    with output.escaping():
+        try:
+            try:
+                return _done(list(sys.argv[1:] if argv is None else argv))
+            finally:
+                output.flush()
+        except BrokenPipeError:
+            output.give_up()
+            return output.UNHEARD
+        except OSError as error:
+            if error.errno not in output.FULL:
+                raise
+            output.give_up()
+            print(f"cannot write: {error.strerror}", file=sys.stderr)
+            return 1
+
+
+def _done(arguments: list[str]) -> int:
     parser = _parser(arguments)
     parsed = parser.parse_args(arguments)
     if not parsed.command:
@@ -51,7 +71,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except AiopsdError as error:
         print(error, file=sys.stderr)
         return 1
-    except (KeyboardInterrupt, BrokenPipeError):
+    except KeyboardInterrupt:
         return 130
 
 

@@ -22,6 +22,7 @@ EXAMPLE = """aiopsd replay --since 7d
   aiopsd replay --from 2026-11-01 --to '2026-11-08 12:00' --json"""
 LEARN_SECS = 86_400.0  # at most, and a quarter of the window
 SHOWN_INCIDENTS = 10
+EVERY_SECS = 10.0  # a sign of life in a log
 ENOUGH_SHARE = 0.5  # with values for less of the time, a rule's silence says little
 
 
@@ -93,10 +94,18 @@ def _moment(option: str, text: str) -> float:
 
 
 def _progress() -> Any:
-    """One line on a terminal, nothing elsewhere."""
+    """One line on a terminal; elsewhere a line now and then, where it takes long."""
+    said_s = time.monotonic()
 
     def told(rule: str, share: float) -> None:
-        if sys.stderr.isatty():
+        nonlocal said_s
+        if sys.stderr is None:
+            return
+        if not sys.stderr.isatty():
+            if time.monotonic() - said_s >= EVERY_SECS:
+                said_s = time.monotonic()
+                print(f"{rule} {share:.0%}", file=sys.stderr, flush=True)
+        else:
             print(f"\r\033[K{rule} {share:.0%}", end="", file=sys.stderr, flush=True)
             if share >= 0.999:
                 print("\r\033[K", end="", file=sys.stderr, flush=True)
