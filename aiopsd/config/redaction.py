@@ -1,0 +1,92 @@
+"""What people write of redaction, and the redactor that it makes (docs/redaction.md)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from typing import Any, Literal
+
+import msgspec
+
+from aiopsd.redaction import ADDRESSES, BUILT_IN, Action, Names, Redactor
+from aiopsd.redaction.detector import Detector, near, searching
+from aiopsd.redaction.guard import bounded, literal
+from aiopsd.redaction.redactor import Count
+from aiopsd.settings import Duration, SecretFile, Settings
+
+KINDS = tuple(dict.fromkeys(one.kind for one in (*BUILT_IN, *ADDRESSES)))
+_NAME = re.compile(r"[a-z][a-z0-9-]{0,31}")
+_FOLD = str.maketrans("123456789", "000000000")
+
+
+class RedactionPatternSettings(Settings, frozen=True, kw_only=True):
+    """What else must not be kept."""
+
+    name: str
+    pattern: str
+
+    def __post_init__(self) -> None:
+        if not _NAME.fullmatch(self.name):
+            raise ValueError(f"`name: {self.name}` must be of small letters, digits and -")
+        try:
+            bounded(self.pattern)
+        except ValueError as error:
+            raise ValueError(f"`pattern: {self.pattern}`: {error}") from None
+
+    def detector(self) -> Detector:
+        pattern, text = bounded(self.pattern), literal(self.pattern)
+        anchors = near(text.lower().translate(_FOLD)) if len(text) >= 3 else ()
+        return Detector(self.name, anchors, searching(self.name, pattern), whole=True)
+
+
+class RedactionSettings(Settings, frozen=True, kw_only=True):
+    """What is taken out of everything that comes from outside."""
+
+    kinds: dict[str, Literal["mask", "pseudonym", "off"]] = {}
+    patterns: tuple[RedactionPatternSettings, ...] = ()
+    keep: tuple[str, ...] = ()
+    keep_labels: tuple[str, ...] = ()
+    rotate: Duration | None = Duration(30 * 86400)
+
+    def __post_init__(self) -> None:
+        known = {*KINDS, *(one.name for one in self.patterns)}
+        for kind in self.kinds:
+            if kind not in known:
+                raise ValueError(f"`kinds`: {kind!r} is none; known: {', '.join(sorted(known))}")
+        for text in self.keep:
+            if "*" in text[1:-1] or not text.strip("*"):
+                raise ValueError(f"`keep: {text}`: one * at its beginning or its end")
+        if self.rotate is not None and self.rotate < 3600:
+            raise ValueError(f"`rotate: {self.rotate}` is too short to correlate; at least 1h")
+
+    def redactor(self, key: bytes, secrets: Iterable[str], count: Count) -> Redactor:
+        actions: dict[str, Action] = {"ip": "off", **self.kinds}
+        detectors = [*BUILT_IN, *(one.detector() for one in self.patterns)]
+        detectors += ADDRESSES if actions["ip"] != "off" else ()
+        return Redactor(
+            Names(key, actions), detectors, secrets, self._keeps(), self.keep_labels, count
+        )
+
+    def _keeps(self) -> Callable[[str], bool]:
+        words = {text.lower() for text in self.keep if "*" not in text}
+        begins = tuple(t[:-1].lower() for t in self.keep if t.endswith("*"))
+        ends = tuple(t[1:].lower() for t in self.keep if t.startswith("*"))
+
+        def keeps(value: str) -> bool:
+            value = value.lower()
+            return value in words or value.startswith(begins) or value.endswith(ends)
+
+        return keeps
+
+
+def secret_files(settings: Any) -> list[SecretFile]:
+    """Every secret that a configuration names, however deep."""
+    if isinstance(settings, SecretFile):
+        return [settings]
+    if isinstance(settings, msgspec.Struct):
+        settings = [getattr(settings, name) for name in settings.__struct_fields__]
+    if isinstance(settings, dict):
+        settings = list(settings.values())
+    if isinstance(settings, list | tuple):
+        return [found for one in settings for found in secret_files(one)]
+    return []

@@ -1,0 +1,138 @@
+"""Where a secret could begin: one look at many lines together, so that clean ones cost little.
+
+Every detector names *anchors*: short texts of which one stands in whatever it looks for, in small
+letters and with 0 for any digit (``akia``, ``000-00-0000``). Most are found by four characters of
+them, all at once; what is mostly digits, by a search of its own.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+_FOLD: Final = bytes(range(256)).lower().translate(bytes.maketrans(b"123456789", b"000000000"))
+_WORDS: Final = re.sub(rb"[A-Za-z0-9+_/-]", b"x", bytes(range(256)))
+_NEXT: Final = "abcdefghijklmnopqrstuvwxyz0_-."
+_RARE: Final = {c: i for i, c in enumerate(" 0etaoinsrhldcumfpgwybvkxjqz")}
+"""How unusual letters are in English; signs are in between."""
+
+
+Confirm = Callable[[bytes, int], object]
+"""Whether it may well be one, by the line and the place."""
+
+
+@dataclass(frozen=True, slots=True)
+class Anchor:
+    """``confirm`` looks at the bytes of the line itself, not folded, with ``?`` for what is not
+    ASCII. ``in_words``: the text is of ``x`` alone, for a run of letters, digits, ``+/_-``."""
+
+    text: str
+    confirm: Confirm | None = None
+    in_words: bool = False
+
+
+def flat(text: str) -> bytes:
+    """One byte a character, so that places in it are places in the text."""
+    return text.encode("ascii", "replace")
+
+
+def folded(line: bytes) -> bytes:
+    return line.translate(_FOLD)
+
+
+class Anchors:
+    """``owner``: a number of the caller's for each anchor."""
+
+    def __init__(self, anchors: Iterable[tuple[Anchor, int]]) -> None:
+        self._grams: dict[int, list[tuple[bytes, int, Anchor, int]]] = {}
+        self._searched: dict[tuple[bytes, bool], dict[Confirm | None, list[int]]] = {}
+        # by the hash of four characters: whether an anchor has them at all, has them and is no
+        # number, and of numbers whether they are the next four
+        self._any, self._plain, self._second = np.zeros((3, 1 << 16), np.bool_)
+        for anchor, owner in anchors:
+            self._add(anchor.text, anchor, owner)
+
+    def _add(self, text: str, anchor: Anchor, owner: int) -> None:
+        whole = text.encode()
+        is_number = not set(text) - set("0 .-a")
+        place = _signed(text) if is_number else _rarest(text)
+        if anchor.in_words or len(text) < 3 or place < 0:
+            owners = self._searched.setdefault((whole, anchor.in_words), {})
+            owners.setdefault(anchor.confirm, []).append(owner)
+        elif len(text) == 3:
+            for end in _NEXT:
+                self._add(text + end, anchor, owner)
+        else:
+            code = _code(whole, place)
+            self._grams.setdefault(code, []).append((whole, place, anchor, owner))
+            first, second = _hashed(np.array([code, _code(whole, place + 4)], np.uint32))
+            self._any[first] = True
+            self._plain[first] |= not is_number
+            self._second[second] |= is_number
+
+    def found(self, line: bytes) -> Iterator[tuple[int, int]]:
+        """(place, owner) of the anchors in it; in no order, and of one that repeats itself without
+        a gap not every place."""
+        small = folded(line)
+        if len(small) >= 4:
+            grams: NDArray[np.uint32] = np.ndarray((len(small) - 3,), "<u4", small, 0, (1,))
+            places = self._places(_hashed(grams))
+            if len(places):
+                yield from self._exact(line, small, places.tolist(), grams[places].tolist())
+        words = small.translate(_WORDS)
+        for (text, in_words), confirmed in self._searched.items():
+            look = words if in_words else small
+            place = look.find(text)
+            while place >= 0:
+                for confirm, owners in confirmed.items():
+                    if confirm is None or confirm(line, place):
+                        yield from ((place, owner) for owner in owners)
+                place = look.find(text, place + len(text))
+
+    def _places(self, codes: NDArray[np.uint32]) -> NDArray[np.intp]:
+        """Where four characters are known; of numbers, the next four too."""
+        places = np.flatnonzero(self._any[codes])
+        if not len(places):
+            return places
+        following = codes[np.minimum(places + 4, len(codes) - 1)]
+        return places[self._plain[codes[places]] | self._second[following]]
+
+    def _exact(
+        self, line: bytes, small: bytes, places: list[int], codes: list[int]
+    ) -> Iterator[tuple[int, int]]:
+        for place, code in zip(places, codes, strict=True):
+            for text, inside, anchor, owner in self._grams.get(code, ()):
+                begin = place - inside
+                if begin < 0 or not small.startswith(text, begin):
+                    continue
+                if anchor.confirm is None or anchor.confirm(line, begin):
+                    yield begin, owner
+
+
+def _code(text: bytes, place: int) -> int:
+    return int.from_bytes(text[place : place + 4], "little")
+
+
+def _hashed(codes: NDArray[np.uint32]) -> NDArray[np.uint32]:
+    """16 bits of 32: Knuth's multiplicative hash."""
+    return (codes * np.uint32(2_654_435_761)) >> np.uint32(16)
+
+
+def _rarest(text: str) -> int:
+    """Where the four characters begin that are the least usual of it."""
+    return max(
+        range(max(1, len(text) - 3)), key=lambda i: sum(_RARE.get(c, 14) for c in text[i : i + 4])
+    )
+
+
+def _signed(number: str) -> int:
+    """Where two times four characters begin that are not digits alone; -1: nowhere."""
+    for i in range(len(number) - 7):
+        if number[i : i + 4].strip("0") and number[i + 4 : i + 8].strip("0"):
+            return i
+    return -1

@@ -1,0 +1,207 @@
+"""Takes out of texts what nobody should keep, and says how often it did, by kind."""
+
+from __future__ import annotations
+
+import json
+from base64 import b64encode
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from itertools import accumulate
+from typing import Any, Final
+from urllib.parse import quote
+
+from aiopsd.redaction.anchors import Anchors, flat, folded
+from aiopsd.redaction.detector import Detector, Span, near
+from aiopsd.redaction.named import SECRET_KEY, is_secret
+from aiopsd.redaction.people import PEOPLE
+from aiopsd.redaction.pseudonyms import Names
+from aiopsd.redaction.secrets import SECRETS
+
+BUILT_IN: Final = (*SECRETS, *PEOPLE)
+LONGEST_LINE: Final = 8192
+"""A longer one is cut: what it is about stands at its beginning."""
+_BEYOND: Final = 2048  # characters read after that, so that no cut goes through a secret
+MOST_PLACES: Final = 250
+"""Where one line has more places that could be a secret, it ends there."""
+_AT_ONCE: Final = 256  # lines: what is worked on stays in the processor's cache
+SHORTEST_KNOWN: Final = 6  # a secret of fewer characters is part of too many words
+
+Labels = dict[str, str]
+Count = Callable[[str, int], None]
+
+
+def known_forms(secrets: Iterable[str]) -> list[str]:
+    """A secret that we hold, in each form in which it may come back."""
+    forms: set[str] = set()
+    for secret in secrets:
+        if len(secret) >= SHORTEST_KNOWN:
+            encoded = b64encode(secret.encode()).decode().rstrip("=")
+            forms |= {secret, json.dumps(secret)[1:-1], quote(secret, safe=""), encoded}
+    return sorted(forms, key=len, reverse=True)
+
+
+class Redactor:
+    """``secrets``: values that may stand nowhere. ``keep``: whether a value is to stay.
+
+    Pure: the same text gives the same result, and what was redacted stays as it is.
+    """
+
+    def __init__(
+        self,
+        names: Names | None = None,
+        detectors: Iterable[Detector] = BUILT_IN,
+        secrets: Iterable[str] = (),
+        keep: Callable[[str], bool] = lambda _: False,
+        keep_labels: Collection[str] = (),
+        count: Count = lambda _kind, _values: None,
+    ) -> None:
+        self.names = names or Names()
+        found = [one for one in detectors if self.names.action(one.kind) != "off"]
+        self._detectors = [*map(_known, known_forms(secrets)), *found]
+        self._always = [i for i, one in enumerate(self._detectors) if not one.anchors]
+        self._anchors = Anchors(
+            (anchor, i) for i, one in enumerate(self._detectors) for anchor in one.anchors
+        )
+        self._keep, self._keep_labels, self._count = keep, frozenset(keep_labels), count
+
+    # --- texts --------------------------------------------------------------------------
+
+    def text(self, text: str) -> str:
+        return self.texts([text])[0]
+
+    def lines(self, lines: Sequence[str]) -> Sequence[str]:
+        """Log lines; these very ones where nothing was taken out, else new ones."""
+        if max(map(len, lines), default=0) > LONGEST_LINE:
+            read = [line[: LONGEST_LINE + _BEYOND] for line in lines]
+            return [line[:LONGEST_LINE] for line in self.texts(read, most=MOST_PLACES)]
+        return self.texts(lines, most=MOST_PLACES)
+
+    def texts(
+        self, texts: Sequence[str], *, labels: bool = False, most: int | None = None
+    ) -> Sequence[str]:
+        clean: list[str] | None = None
+        for begin in range(0, len(texts), _AT_ONCE):
+            chunk = texts[begin : begin + _AT_ONCE]
+            for at, text in self._rewritten(chunk, labels, most):
+                clean = list(texts) if clean is None else clean
+                clean[begin + at] = text
+        return texts if clean is None else clean
+
+    def _rewritten(
+        self, texts: Sequence[str], labels: bool, most: int | None
+    ) -> Iterator[tuple[int, str]]:
+        """Those of them that are not clean, by their place among them."""
+        suspects: dict[int, list[tuple[int, int]]] = {}
+        places = sorted(set(self._anchors.found(flat("\n".join(texts)))))
+        if places:
+            starts = list(accumulate((len(text) + 1 for text in texts), initial=0))
+            for place, owner in places:
+                at = bisect_right(starts, place) - 1
+                suspects.setdefault(at, []).append((place - starts[at], owner))
+        if self._always:
+            for at in range(len(texts)):
+                suspects.setdefault(at, []).extend((0, owner) for owner in self._always)
+        for at, suspected in suspects.items():
+            text = texts[at]
+            if most is not None and len(suspected) > most:
+                text = text[: suspected[most][0]]
+            text = self._without(text, self._spans(text, suspected[:most], labels))
+            if text is not texts[at]:
+                yield at, text
+
+    def _spans(self, text: str, suspected: Iterable[tuple[int, int]], labels: bool) -> list[Span]:
+        spans: list[Span] = []
+        done: dict[int, int] = {}  # detector -> up to where it has looked
+        for place, owner in suspected:
+            detector = self._detectors[owner]
+            if place < done.get(owner, 0) or (labels and detector.prose):
+                continue
+            if detector.whole:
+                done[owner] = len(text) + 1
+            for span in detector.find(text, place):
+                done[owner] = max(done.get(owner, 0), span.end)
+                if not self._keep(span.value) and not self._keep(text[span.start : span.end]):
+                    spans.append(span)
+        return spans
+
+    def _without(self, text: str, spans: list[Span]) -> str:
+        """Where two overlap, the one that begins first, or the longer one, says what it was."""
+        if not spans:
+            return text
+        parts, end = [], 0
+        counted: Counter[str] = Counter()
+        for span in sorted(spans, key=lambda one: (one.start, -one.end)):
+            if span.start >= end:
+                parts += [text[end : span.start], self.names.name(span.kind, span.value)]
+                counted[span.kind] += 1
+            end = max(end, span.end)
+        for kind, values in counted.items():
+            self._count(kind, values)
+        return "".join((*parts, text[end:]))
+
+    # --- what has structure -------------------------------------------------------------
+
+    def labels(self, labels: Labels) -> Labels:
+        """The same labels where there is nothing to take out."""
+        names = [name for name in labels if name not in self._keep_labels]
+        values = [labels[name] for name in names]
+        clean = self.texts(values, labels=True)
+        found = {name: self._of_key(name, value) for name, value in zip(names, clean, strict=True)}
+        return labels if all(labels[n] == v for n, v in found.items()) else labels | found
+
+    def tree(self, found: Any) -> Any:
+        """JSON: its texts, and what stands under a key such as ``password``, whatever it is."""
+        texts: list[str] = []
+        _gather(found, texts)
+        clean = iter(self.texts(texts))
+        return self._rebuilt(found, clean)
+
+    def _rebuilt(self, found: Any, clean: Iterator[str]) -> Any:
+        """``clean`` in the order of ``_gather``."""
+        match found:
+            case str():
+                return next(clean)
+            case list() | tuple():
+                return [self._rebuilt(entry, clean) for entry in found]
+            case Mapping():
+                built = [
+                    (key, next(clean), self._rebuilt(one, clean)) for key, one in found.items()
+                ]
+                return {name: self._of_key(str(key), one) for key, name, one in built}
+        return found
+
+    def _of_key(self, key: str, value: Any) -> Any:
+        """A value under a key that says that it is a secret."""
+        plain = isinstance(value, (str, int, float)) and not isinstance(value, bool)
+        if not plain or self.names.action("secret") == "off" or not SECRET_KEY.fullmatch(key):
+            return value
+        if not str(value) or not is_secret(str(value), strong=False):
+            return value
+        self._count("secret", 1)
+        return self.names.name("secret", str(value))
+
+
+def _gather(found: Any, texts: list[str]) -> None:
+    match found:
+        case str():
+            texts.append(found)
+        case list() | tuple():
+            for entry in found:
+                _gather(entry, texts)
+        case Mapping():
+            for key, entry in found.items():
+                texts.append(str(key))
+                _gather(entry, texts)
+
+
+def _known(form: str) -> Detector:
+    """Finds one value, as it is."""
+
+    def find(text: str, _: int) -> Iterator[Span]:
+        place = text.find(form)
+        while place >= 0:
+            yield Span(place, place + len(form), "secret", form)
+            place = text.find(form, place + len(form))
+
+    return Detector("secret", near(folded(flat(form)).decode("ascii")), find, whole=True)
