@@ -85,7 +85,7 @@ async def _live(config: Config, clock: Clock, signals: Signals, watched: Watched
         for notifier in house.notifiers.values():
             stack.push_async_callback(notifier.close)
         page = application(house.facts, house.routes)
-        await stack.enter_async_context(serving(page, *config.daemon.web.address))
+        await stack.enter_async_context(serving(page, *config.daemon.web.listen.parts))
         watched.house = house
         notify_socket.ready()
         log.info("ready rules=%d playbooks=%d", len(config.rules), len(config.playbooks))

@@ -7,6 +7,7 @@ annotations and goes on after a fault: ``check`` shows every wrong entry at once
 from __future__ import annotations
 
 import difflib
+import math
 import os
 import re
 import types
@@ -72,6 +73,25 @@ class Duration(float):
             whole, left = divmod(left, _UNITS[unit])
             words += [f"{whole:.0f}{unit}"] if whole else []
         return "".join(words + ([f"{left:g}s"] if left or not words else []))
+
+
+class Address(str):
+    """Where to listen: ``host:port``, an IPv6 address in brackets."""
+
+    @classmethod
+    def parse(cls, text: object) -> Address:
+        host, _, port = str(text).rpartition(":")
+        if not port.isdecimal() or int(port) > 65535:
+            raise ValueError(f"{_shown(text)} is not host:port, such as 127.0.0.1:9797")
+        if not host:
+            raise ValueError(f"{_shown(text)} is a port; on which address? 127.0.0.1:{port} is "
+                             f"heard by this host alone, 0.0.0.0:{port} by all")  # fmt: skip
+        return cls(text)
+
+    @property
+    def parts(self) -> tuple[str, int]:
+        host, _, port = self.rpartition(":")
+        return host.strip("[]"), int(port)
 
 
 class Expression(str):
@@ -181,11 +201,16 @@ class Reader:
         try:
             if wanted is Duration:
                 return Duration.parse(value)
+            if wanted is Address:
+                return Address.parse(value)
             if wanted in (Expression, SecretFile):
                 if not isinstance(value, str) or not value.strip():
                     raise ValueError(f"expected text, got {_shown(value)}")
                 return wanted(value)
-            return msgspec.convert(value, wanted, strict=True)
+            found = msgspec.convert(value, wanted, strict=True)
+            if isinstance(found, float) and not math.isfinite(found):
+                raise ValueError(f"expected a number with an end, got {found:g}")
+            return found
         except (ValueError, msgspec.ValidationError) as error:
             return self._wrong((*path, "="), _plain_text(str(error), wanted, value))
 

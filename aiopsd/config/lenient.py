@@ -8,6 +8,7 @@ from pathlib import Path
 from aiopsd.config.schema import STATE, WebSettings
 from aiopsd.document import parse
 from aiopsd.errors import ConfigError
+from aiopsd.settings import Address
 
 _STATE = re.compile(r"""^state:[ \t]*["']?([^"'#\n]*[^"'#\s])""", re.MULTILINE)
 
@@ -31,9 +32,10 @@ def web_address(path: Path) -> tuple[str, int]:
     web = data.get("web") if isinstance(data, dict) else None
     listen = web.get("listen") if isinstance(web, dict) else None
     try:
-        return (WebSettings(listen=listen) if isinstance(listen, str) else WebSettings()).address
+        found = Address.parse(listen) if isinstance(listen, str) else WebSettings().listen
     except ValueError as error:
-        raise ConfigError(f"{path}: {error}") from None
+        raise ConfigError(f"{path}: `listen`: {error}") from None
+    return found.parts
 
 
 def _text(path: Path) -> str:

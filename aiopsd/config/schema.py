@@ -12,7 +12,7 @@ from aiopsd.detectors import DetectorSettings
 from aiopsd.executors import ExecutorSettings
 from aiopsd.model import Kind, Mode, Severity
 from aiopsd.notifiers import NotifierSettings
-from aiopsd.settings import Duration, Settings
+from aiopsd.settings import Address, Duration, Settings
 from aiopsd.sources import SourceSettings
 from aiopsd.transforms import PREFIX, Agg, As, Selection, compile_selection
 
@@ -119,17 +119,7 @@ class IncidentSettings(Settings, frozen=True, kw_only=True):
 class WebSettings(Settings, frozen=True, kw_only=True):
     """Where the daemon answers: /metrics, /healthz, /readyz, hooks."""
 
-    listen: str = "127.0.0.1:9797"
-
-    def __post_init__(self) -> None:
-        host, _, port = self.listen.rpartition(":")
-        if not host or not port.isdecimal() or int(port) > 65535:
-            raise ValueError(f"`listen: {self.listen}` is not host:port, such as 127.0.0.1:9797")
-
-    @property
-    def address(self) -> tuple[str, int]:
-        host, _, port = self.listen.rpartition(":")
-        return host.strip("[]"), int(port)
+    listen: Address = Address("127.0.0.1:9797")
 
 
 class LimitSettings(Settings, frozen=True, kw_only=True):

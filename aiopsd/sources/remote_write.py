@@ -171,6 +171,7 @@ class RemoteWriteSource:
             written = await self._take(request, writer)
         except Wrong as wrong:
             self._context.count("refused_requests", 1)
+            self._senders.refuse(sender, str(wrong))
             self._tell(wrong, sender)
             return wrong.response()
         finally:

@@ -16,6 +16,7 @@ class Senders:
     def __init__(self, name: str, health: Health, silent_secs: float) -> None:
         self._name, self._health, self._silent_secs = name, health, silent_secs
         self._heard_s: dict[str, float] = {}  # the one heard last is the last
+        self._refused = ""  # what was said last to somebody whose samples were not taken
         self._since_s = 0.0
 
     def begin(self, now_s: float, expected: Iterable[str] = ()) -> None:
@@ -30,11 +31,16 @@ class Senders:
     def hear(self, address: str, now_s: float) -> None:
         if not self._heard_s:
             self._health.back(self._name)
+        self._refused = ""
         self._heard_s.pop(address, None)
         self._heard_s[address] = now_s
         if len(self._heard_s) > MOST:
             del self._heard_s[next(iter(self._heard_s))]
         self._health.back(f"{self._name}/{address}")
+
+    def refuse(self, address: str, why: str) -> None:
+        """Somebody is there, and gets nothing across."""
+        self._refused = f"all that was written was refused, the last of it from {address}: {why}"
 
     def look(self, now_s: float) -> None:
         """Says who has not been heard for too long."""
@@ -45,4 +51,4 @@ class Senders:
             if secs >= max(FORGET_SECS, self._silent_secs):
                 del self._heard_s[address]
         if not self._heard_s and now_s - self._since_s >= self._silent_secs:
-            self._health.gone(self._name, "nobody has written yet")
+            self._health.gone(self._name, self._refused or "nobody has written yet")

@@ -39,9 +39,9 @@ def application(facts: Facts, hooks: Mapping[str, Handler]) -> web.Application:
     app.router.add_get("/healthz", _check(facts.alive))
     app.router.add_get("/readyz", _check(facts.ready))
     app.router.add_get("/metrics", _metrics(facts))
+    for path, handler in hooks.items():  # first: one may look like a listing
+        app.router.add_route("*", path, _hook(handler))
     app.router.add_get("/api/v1/{what}", _listing(facts))
-    for path, handler in hooks.items():
-        app.router.add_post(path, handler)
     return app
 
 
@@ -57,6 +57,16 @@ def _metrics(facts: Facts) -> Handler:
     async def handler(_: web.Request) -> web.Response:
         kind = "text/plain; version=0.0.4; charset=utf-8"
         return web.Response(body=facts.exposition().encode(), headers={"Content-Type": kind})
+
+    return handler
+
+
+def _hook(take: Handler) -> Handler:
+    async def handler(request: web.Request) -> web.StreamResponse:
+        if request.method != "POST":
+            raise web.HTTPMethodNotAllowed(request.method, ["POST"])
+        answer: web.StreamResponse = await take(request)
+        return answer
 
     return handler
 
@@ -83,6 +93,7 @@ async def _problems(request: web.Request, handler: Handler) -> web.StreamRespons
         return web.Response(
             body=msgspec.json.encode(body),
             status=error.status,
+            headers={name: error.headers[name] for name in ("Allow",) if name in error.headers},
             content_type="application/problem+json",
         )
     return response

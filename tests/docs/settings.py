@@ -11,12 +11,13 @@ from typing import Any, Literal, Union, get_args, get_origin
 import msgspec
 
 from aiopsd.config import DaemonSettings, PackSettings
-from aiopsd.settings import Duration, Expression, SecretFile
+from aiopsd.settings import Address, Duration, Expression, SecretFile
 
 LONG = 6  # a choice of more words has a list of its own
 ROOMS = {"sources": "Source", "notifiers": "Notifier", "executors": "Executor",
          "detector": "Detector"}  # fmt: skip
 TYPES = {Duration: "duration", SecretFile: "secret file", Expression: "expression", str: "text",
+         Address: "text",
          int: "whole number", float: "number", bool: "true, false"}  # fmt: skip
 
 

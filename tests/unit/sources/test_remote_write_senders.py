@@ -38,6 +38,17 @@ def test_nobody_at_all() -> None:
     assert witness.reasons == {"rw": "nobody has written yet"}
 
 
+def test_who_writes_in_vain_is_not_nobody() -> None:
+    senders, witness = build()
+    senders.refuse("a", "wrong or missing token")
+    senders.look(NOW_S + 300)
+    assert witness.reasons == {
+        "rw": "all that was written was refused, the last of it from a: wrong or missing token"
+    }
+    senders.hear("a", NOW_S + 400)
+    assert not witness.is_gone("rw")
+
+
 def test_who_wrote_before_a_restart_is_expected() -> None:
     senders, witness = build("a", "b")
     senders.hear("a", NOW_S + 10)
