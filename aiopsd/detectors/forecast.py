@@ -235,6 +235,15 @@ class Forecast:
         rows["soonest"][at], rows["latest"][at] = one.soonest[ok], one.latest[ok]
         rows["rate"][at] = one.slope[ok] * self._way
 
+    def arrival(self, series: int) -> tuple[float, float, float, float] | None:
+        """The limit, and the seconds until then: likely, at the soonest, at the latest (infinite:
+        perhaps never). None where nothing speaks for it."""
+        at = int(self._rows.find(np.array([series], np.int32))[0])
+        if at < 0 or not np.isfinite(self._rows["eta"][at]):
+            return None
+        eta, soonest, latest = (float(self._rows[one][at]) for one in ("eta", "soonest", "latest"))
+        return self.settings.limit, eta, soonest, latest
+
     def explain(self, series: int) -> Sequence[str]:
         """Such as ``reaches 100 G in 5.2 h (4.1 to 7 h) at +1.9 G/h``."""
         at = int(self._rows.find(np.array([series], np.int32))[0])

@@ -34,6 +34,15 @@ class Seasonal(Protocol):
     def season(self, series: int) -> str: ...
 
 
+@runtime_checkable
+class Foreseeing(Protocol):
+    """A detector that says when a series will be at a limit."""
+
+    def arrival(self, series: int) -> tuple[float, float, float, float] | None:
+        """The limit; seconds until then: likely, soonest, latest."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class RuleInfo:
     """What a rule says of its anomalies."""
@@ -151,6 +160,9 @@ class Watch:
         value = words.amount(verdict.observed, unit)
         if self._tag == "absent":
             return f"{subject}: no data, last value {value}"
+        if isinstance(self.detector, Foreseeing):
+            coming = self.detector.arrival(verdict.series)
+            return f"{subject} {value}" + (f", {words.arrival(*coming, unit)}" if coming else "")
         if self._tag == "threshold":
             return f"{subject} {value}, {words.limits(verdict.low, verdict.high, unit)}"
         return f"{subject} {value}, expected {words.span(verdict.low, verdict.high, unit)}"

@@ -32,6 +32,26 @@ def limits(low: float, high: float, unit: str) -> str:
     return f"limit {amount(finite[0], unit)}" if finite else "no limit"
 
 
+def lasting(secs: float) -> str:
+    """``3 h 20 min``, ``2 d``, ``45 s``: what comes after the second unit says nothing."""
+    sizes = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
+    at = next((n for n, (size, _) in enumerate(sizes) if secs >= size), len(sizes) - 1)
+    pair = sizes[at : at + 2] if at < 2 else sizes[at : at + 1]
+    left, said = round(secs / pair[-1][0]) * pair[-1][0], []
+    for size, name in pair:
+        many, left = divmod(left, size)
+        said += [f"{many:.0f} {name}"] if many else []
+    return " ".join(said) or f"0 {pair[-1][1]}"
+
+
+def arrival(limit: float, likely: float, soonest: float, latest: float, unit: str) -> str:
+    """``reaches 100 % in 3 h 20 min (2 h to 5 h)``."""
+    if likely <= 0:
+        return f"has reached {amount(limit, unit)}"
+    until = f"to {lasting(latest)}" if math.isfinite(latest) else "or never"
+    return f"reaches {amount(limit, unit)} in {lasting(likely)} ({lasting(soonest)} {until})"
+
+
 def rarities(said: Iterable[tuple[float, str]], samples: int) -> list[str]:
     """``the shape of the last 4 samples: 1 in 40,000 of its own past``, from decades."""
     found = []

@@ -1,11 +1,14 @@
 """Anomalies explain themselves, keep their name while they last, and end in every case."""
 
+import re
+
 import msgspec
 import numpy as np
 import pytest
 
 from aiopsd.detectors.absent import AbsentSettings
 from aiopsd.detectors.band import BandSettings
+from aiopsd.detectors.forecast import ForecastSettings
 from aiopsd.detectors.novel import NovelSettings
 from aiopsd.detectors.threshold import ThresholdSettings
 from aiopsd.detectors.watch import RuleInfo, Watch, _service
@@ -54,6 +57,19 @@ def test_a_life() -> None:
     (ended,) = tick(one, 1042.5, 0.004)
     assert (ended.id, ended.onset_s, ended.ended_s) == (opened.id, 1040.5, 1041.5)
     assert ended.title == opened.title  # not what it is now, but what was wrong
+
+
+def test_a_forecast_says_in_its_title_when_that_will_be() -> None:
+    random = np.random.default_rng(1)
+    one = watch(ForecastSettings(limit=1.0), title="disk", entity=("mountpoint",))
+    found: list[Anomaly] = []
+    for minute, noise in enumerate(random.normal(0, 0.003, 600)):
+        value = 0.7 + 0.02 * minute / 60 + noise
+        found += tick(one, 1e9 + 60 * minute, 0.5, 0.5, value)
+    pattern = r"disk / [\d.]+ %, reaches 100 % in ([3-9]) h( \d+ min)? \(.* to .*\)"
+    assert re.fullmatch(pattern, found[-1].title), found[-1].title
+    (full,) = tick(one, 1e9 + 36_000, 0.5, 0.5, 1.0)
+    assert full.title == "disk / 100 %, has reached 100 %"
 
 
 def test_names_are_stable_and_apart() -> None:

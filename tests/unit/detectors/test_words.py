@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from aiopsd.detectors.words import amount, limits, span
+from aiopsd.detectors.words import amount, arrival, lasting, limits, span
 
 DASH = "\N{EN DASH}"
 
@@ -50,3 +50,31 @@ def test_limits() -> None:
     assert limits(-math.inf, 0.05, "ratio") == "limit 5 %"
     assert limits(1, math.inf, "") == "limit 1"
     assert limits(1, 9, "") == f"limits 1{DASH}9"
+
+
+@pytest.mark.parametrize(
+    ("secs", "words"),
+    [
+        (0, "0 s"),
+        (45.4, "45 s"),
+        (89, "1 min"),
+        (3599, "60 min"),
+        (3600, "1 h"),
+        (12_000, "3 h 20 min"),
+        (86_399, "24 h"),
+        (90_000, "1 d 1 h"),
+        (172_800, "2 d"),
+        (8_640_000, "100 d"),
+    ],
+)
+def test_lasting(secs: float, words: str) -> None:
+    assert lasting(secs) == words
+
+
+def test_arrival() -> None:
+    hours = (3 * 3600 + 1200.0, 2 * 3600.0)
+    assert arrival(1, *hours, 5 * 3600, "ratio") == "reaches 100 % in 3 h 20 min (2 h to 5 h)"
+    assert arrival(100e9, *hours, math.inf, "bytes") == (
+        "reaches 93.1 GiB in 3 h 20 min (2 h or never)"
+    )
+    assert arrival(0, 0.0, 0.0, 0.0, "") == "has reached 0"
