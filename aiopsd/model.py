@@ -261,6 +261,7 @@ class Run(Event, frozen=True, kw_only=True):
     baseline: dict[str, float | None] = {}
     steps: tuple[StepRecord, ...] = ()
     moments: tuple[Moment, ...] = ()
+    redacted: bool = False  # not all that it was given is kept: it cannot go on after a crash
 
     @property
     def closed(self) -> bool:

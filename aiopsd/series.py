@@ -28,7 +28,8 @@ class SeriesTable:
 
     ``limit`` is what one source alone may have; there is room for some more. Who has much must
     leave a part of that much free, so that nobody keeps out the next one. ``oversize`` is told of
-    a (source, series) whose labels are more than MOST_LABEL_BYTES; it is dropped.
+    a (source, series) whose labels are more than MOST_LABEL_BYTES; it is dropped. ``clean``: what
+    of labels may be kept; the same labels where all may.
 
     Sources intern on the loop while detection records in a thread: every method holds the lock.
     """
@@ -37,8 +38,10 @@ class SeriesTable:
         self,
         limit: int = 200_000,
         oversize: Callable[[str, Labels], None] = lambda source, labels: None,  # noqa: ARG005
+        clean: Callable[[Labels], Labels] = lambda labels: labels,
     ) -> None:
         self.limit = limit
+        self._clean = clean
         self._oversize = oversize
         self.refused = 0  # series that found no room
         self.late = 0  # samples that were not newer than what the table already has
@@ -85,6 +88,9 @@ class SeriesTable:
             return UNKNOWN
         with self._lock:
             found = self._index.get(key)
+            if found is None and (clean := self._clean(labels)) is not labels:
+                key = name_of(rule, clean)
+                found = self._index.get(key)
             if found is not None:
                 self._touched[found] = self._expiries
                 return found

@@ -10,7 +10,8 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import groupby
 
@@ -46,7 +47,7 @@ class JsonLines(logging.Formatter):
             "message": record.getMessage()[:MAX_CHARS],
         }
         if record.exc_info:
-            line["exception"] = self.formatException(record.exc_info)
+            line["exception"] = record.exc_text or self.formatException(record.exc_info)
         return json.dumps(line, ensure_ascii=False)
 
 
@@ -61,6 +62,27 @@ def set_up_logging(level: str = "info") -> None:
     logging.getLogger("asyncio").setLevel(logging.WARNING)
 
 
+@contextmanager
+def cleaned_logs(clean: Callable[[str], str]) -> Iterator[None]:
+    """For the length of the block nothing is logged that ``clean`` takes out."""
+    formatter = logging.Formatter()
+
+    def cleaned(record: logging.LogRecord) -> bool:
+        record.msg, record.args = clean(record.getMessage()), None
+        if record.exc_info:
+            record.exc_text = clean(formatter.formatException(record.exc_info))
+        return True
+
+    handlers = list(logging.getLogger().handlers)
+    for handler in handlers:
+        handler.addFilter(cleaned)
+    try:
+        yield
+    finally:
+        for handler in handlers:
+            handler.removeFilter(cleaned)
+
+
 @dataclass
 class Telemetry:
     """Counters and gauges by (name, part), and the health of every part that can go away."""
@@ -68,6 +90,7 @@ class Telemetry:
     clock: Clock
     counters: dict[tuple[str, str], float] = field(default_factory=dict)
     gauges: dict[tuple[str, str], Callable[[], float]] = field(default_factory=dict)
+    clean: Callable[[str], str] = str  # what of a reason may be said
     gone: dict[str, tuple[float, str]] = field(default_factory=dict)  # part -> since, reason
     well: set[str] = field(default_factory=set)  # parts whose last word was a good one
 
@@ -83,7 +106,7 @@ class Telemetry:
 
     def went(self, part: str, reason: str) -> None:
         """Logs once, when the part goes away; later reasons only replace the one shown."""
-        since = self.gone.get(part, (self.clock(), ""))[0]
+        since, reason = self.gone.get(part, (self.clock(), ""))[0], self.clean(reason)
         if part not in self.gone:
             log.warning("gone part=%s reason=%s", part, reason)
             self.count("gone", 1, part)

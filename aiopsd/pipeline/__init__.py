@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import cast
@@ -51,6 +51,8 @@ class Pipeline:
     keep_secs: float = 90 * 86400.0
     warming: Warming | None = None
     listening: Listening | None = None
+    clean: Callable[[AnyEvent], AnyEvent] = lambda event: event
+    each_checkpoint: Callable[[float], None] = lambda now_s: None  # noqa: ARG005
 
     def __post_init__(self) -> None:
         self.readings: Channel[tuple[str, Reading] | None] = Channel("readings", 64)  # None: a tick
@@ -118,6 +120,7 @@ class Pipeline:
 
     async def publish(self, *events: AnyEvent) -> None:
         """Journal first, then everyone who looks at the state, then people."""
+        events = tuple(map(self.clean, events))
         await self.store.append(*events)
         for event in events:
             self._log(event)
@@ -219,6 +222,7 @@ class Pipeline:
             now_s = self._checkpoint_s
             await self.store.save_checkpoint(parts)
             self.state.forget(now_s - REMEMBER_SECS)
+            self.each_checkpoint(now_s)
             forgotten = await self.store.prune(now_s - self.keep_secs)
             if forgotten:
                 log.info("pruned events=%d older_than_days=%.0f", forgotten, self.keep_secs / 86400)

@@ -17,7 +17,9 @@ from aiopsd.correlation.changes import VersionWatch
 from aiopsd.detectors.watch import Watch
 from aiopsd.logs import Miner
 from aiopsd.model import Anomaly, Batch, Change, Indexes, Item, Labels, LogBatch, Position
+from aiopsd.pipeline.cleaning import Cleaning
 from aiopsd.pipeline.edges import Edges
+from aiopsd.redaction import Redactor
 from aiopsd.series import SeriesTable
 from aiopsd.transforms import Transforms
 
@@ -54,6 +56,7 @@ class Detection:
         transforms: Transforms,
         watches: Mapping[str, Watch],
         versions: Mapping[str, VersionWatch],
+        cleaning: Cleaning | None = None,
     ) -> None:
         self.table = table
         self.miner = miner
@@ -63,6 +66,7 @@ class Detection:
         self.positions: dict[str, Position] = {}
         self.taught: dict[str, str] = {}  # rule -> the PromQL whose long history was fitted
         self.samples = 0
+        self._cleaning = cleaning or Cleaning(Redactor(detectors=()))
         self._lock = threading.Lock()
         self._edges = Edges(table.labels)
 
@@ -85,11 +89,11 @@ class Detection:
     def _one(self, item: Item, found: Findings) -> None:
         match item:
             case Anomaly():
-                found.anomalies.append(item)
+                found.anomalies.append(self._cleaning.event(item))
             case Change():
-                found.changes.append(item)
+                found.changes.append(self._cleaning.event(item))
             case LogBatch():
-                self._raw(self.miner.feed(item), found)
+                self._raw(self.miner.feed(self._cleaning.lines(item)), found)
             case Batch(rule=""):
                 self._raw(item, found)
             case Batch():

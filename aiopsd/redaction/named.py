@@ -41,8 +41,8 @@ NAMES: Final = (
     *(word + sign for word in ("pwd", "cvv", "cvc") for sign in "=:\"' \\>_"),
 )  # fmt: skip
 SECRET_KEY: Final = re.compile(
-    rf"(?i)(?:.{{0,60}}[_.\- ])?(?:{_STRONG}|{_WEAK}|authorization|(?:set[_-])?cookie)"
-    rf"{_ENDING}|.{{0,60}}(?:{_STRONG}|Secret|Token)"
+    rf"(?i).{{0,60}}?(?P<STRONG>{_STRONG}|authorization|cookie){_ENDING}"
+    rf"|(?:.{{0,60}}[_.\- ])?(?:{_WEAK}){_ENDING}|(?-i:.{{0,60}}(?:Secret|Token))"
 )
 """A key of a mapping, or a label, whose value is a secret whatever it looks like."""
 

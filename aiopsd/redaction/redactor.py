@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
 from base64 import b64encode
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from itertools import accumulate
 from typing import Any, Final
 from urllib.parse import quote
 
 from aiopsd.redaction.anchors import Anchors, flat, folded
-from aiopsd.redaction.detector import Detector, Span, near
+from aiopsd.redaction.detector import PLACEHOLDER, Detector, Span, near
 from aiopsd.redaction.named import SECRET_KEY, is_secret
 from aiopsd.redaction.people import PEOPLE
 from aiopsd.redaction.pseudonyms import Names
@@ -25,6 +27,7 @@ _BEYOND: Final = 2048  # characters read after that, so that no cut goes through
 MOST_PLACES: Final = 250
 """Where one line has more places that could be a secret, it ends there."""
 _AT_ONCE: Final = 256  # lines: what is worked on stays in the processor's cache
+MOST_VALUES: Final = 100_000  # of labels, remembered
 SHORTEST_KNOWN: Final = 6  # a secret of fewer characters is part of too many words
 
 Labels = dict[str, str]
@@ -64,6 +67,12 @@ class Redactor:
             (anchor, i) for i, one in enumerate(self._detectors) for anchor in one.anchors
         )
         self._keep, self._keep_labels, self._count = keep, frozenset(keep_labels), count
+        self._seen: dict[str, str] = {}  # values of labels -> what is kept of them
+
+    def renew(self, key: bytes) -> None:
+        """From now on the pseudonyms are of this key."""
+        if key != self.names.key:
+            self.names.key, self._seen = key, {}
 
     # --- texts --------------------------------------------------------------------------
 
@@ -144,26 +153,41 @@ class Redactor:
 
     def labels(self, labels: Labels) -> Labels:
         """The same labels where there is nothing to take out."""
-        names = [name for name in labels if name not in self._keep_labels]
-        values = [labels[name] for name in names]
-        clean = self.texts(values, labels=True)
-        found = {name: self._of_key(name, value) for name, value in zip(names, clean, strict=True)}
-        return labels if all(labels[n] == v for n, v in found.items()) else labels | found
+        clean = self._values(labels.values())
+        found: Labels = {}
+        for name, value in labels.items():
+            if name not in self._keep_labels:
+                said = clean[value] if _is_name(name, value) else self._of_key(name, clean[value])
+                if said != value:
+                    found[name] = said
+        return labels | found if found else labels
+
+    def _values(self, values: Collection[str]) -> Mapping[str, str]:
+        """Labels share their values with others: each is looked at once."""
+        seen = self._seen
+        fresh = [value for value in values if value not in seen]
+        if fresh:
+            if len(seen) > MOST_VALUES:
+                seen = self._seen = {value: seen[value] for value in values if value in seen}
+            seen.update(zip(fresh, self.texts(fresh, labels=True), strict=True))
+        return seen
 
     def tree(self, found: Any) -> Any:
         """JSON: its texts, and what stands under a key such as ``password``, whatever it is."""
         texts: list[str] = []
         _gather(found, texts)
-        clean = iter(self.texts(texts))
-        return self._rebuilt(found, clean)
+        return self._rebuilt(found, iter(self.texts(texts, labels=True)))
 
     def _rebuilt(self, found: Any, clean: Iterator[str]) -> Any:
         """``clean`` in the order of ``_gather``."""
         match found:
             case str():
                 return next(clean)
+            case int() if _is_long(found):
+                said = next(clean)
+                return found if said == str(found) else said
             case list() | tuple():
-                return [self._rebuilt(entry, clean) for entry in found]
+                return type(found)(self._rebuilt(entry, clean) for entry in found)
             case Mapping():
                 built = [
                     (key, next(clean), self._rebuilt(one, clean)) for key, one in found.items()
@@ -173,19 +197,46 @@ class Redactor:
 
     def _of_key(self, key: str, value: Any) -> Any:
         """A value under a key that says that it is a secret."""
-        plain = isinstance(value, (str, int, float)) and not isinstance(value, bool)
-        if not plain or self.names.action("secret") == "off" or not SECRET_KEY.fullmatch(key):
+        if not _names_secret(key) or self.names.action("secret") == "off":
             return value
-        if not str(value) or not is_secret(str(value), strong=False):
+        if not isinstance(value, (str, int, float)) or isinstance(value, bool):
+            return value
+        said = str(value)
+        if not said or _TAKEN.fullmatch(said) or not is_secret(said, strong=False):
+            return value
+        if self._keep(said):
             return value
         self._count("secret", 1)
-        return self.names.name("secret", str(value))
+        return self.names.name("secret", said)
+
+
+_TAKEN: Final = re.compile(rf"(?:\w{{1,20}} )?{PLACEHOLDER.pattern}")
+
+
+@lru_cache(10_000)
+def _names_secret(key: str) -> bool:
+    return SECRET_KEY.fullmatch(key) is not None
+
+
+def _is_name(label: str, value: str) -> bool:
+    """Whose ``token="prompt"`` or ``secret="db-credentials"`` says which one, not what it is."""
+    strong = SECRET_KEY.fullmatch(label)
+    if strong is None or strong["STRONG"]:
+        return False
+    return label == "secret" or len(value) < 8 or not any(c.isdigit() for c in value)
+
+
+def _is_long(number: int) -> bool:
+    """A card's number in JSON is a number; shorter ones are nobody's."""
+    return abs(number) >= 10**12
 
 
 def _gather(found: Any, texts: list[str]) -> None:
     match found:
         case str():
             texts.append(found)
+        case int() if _is_long(found):
+            texts.append(str(found))
         case list() | tuple():
             for entry in found:
                 _gather(entry, texts)

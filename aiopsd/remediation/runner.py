@@ -67,7 +67,9 @@ class Runner:
             return run
         playbook = self._playbook(run.playbook)
         if playbook is None or playbook.digest != run.digest:
-            return await self._orphan(run)
+            return await self._orphan(run, f"{run.playbook} was changed or removed while it ran")
+        if run.redacted:
+            return await self._orphan(run, "what it was given could not be kept, being personal")
         scene = self._scene(playbook, run)
         late = ""
         if scene.incident_closed:
@@ -89,9 +91,9 @@ class Runner:
             del self._active[target]
         return scene.run
 
-    async def _orphan(self, run: Run) -> Run:
-        """Its playbook is gone: nobody knows what its steps meant."""
-        why = f"{run.playbook} was changed or removed while it ran: a person must look"
+    async def _orphan(self, run: Run, why: str) -> Run:
+        """Nobody knows what its steps meant."""
+        why = f"{why}: a person must look"
         ledger = Ledger(run, self._reach.journal, self._reach.clock, Vault({}, {}, str))
         ended_s = self._reach.clock()
         await ledger.write(
@@ -102,6 +104,6 @@ class Runner:
     def _scene(self, playbook: Playbook, run: Run) -> Scene:
         given = run.params["params"]
         marks = {n: given[n] for n, param in playbook.params.items() if param.type == "secret"}
-        vault = Vault(playbook.params, marks, self._reach.secret)
+        vault = Vault(playbook.params, marks, self._reach.secret, self._reach.redact)
         ledger = Ledger(run, self._reach.journal, self._reach.clock, vault)
         return Scene(self._reach, playbook, ledger, vault)

@@ -52,6 +52,7 @@ class Reach:
     halted: Callable[[str], str]  # target -> why nothing may be done to it; "" when it may
     secret: Callable[[str], str]  # credential name -> value; raises ConfigError
     incident: Callable[[str], Incident | None]  # id -> its newest version
+    redact: Callable[[Any], Any] = lambda found: found  # JSON as it may be kept
 
 
 @dataclass

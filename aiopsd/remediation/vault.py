@@ -36,9 +36,12 @@ class Vault:
         params: Mapping[str, Param],
         marks: Mapping[str, str],
         fetch: Callable[[str], str],
+        redact: Callable[[Any], Any] = lambda found: found,
     ) -> None:
+        """``redact``: JSON without what nobody should keep, whoever says it."""
         self._credential = {marks[name]: params[name].credential for name in marks}
         self._fetch = fetch
+        self._redact = redact
         self._forms: set[str] = set()
 
     def open(self, inputs: Any) -> Any:
@@ -55,11 +58,12 @@ class Vault:
 
     def clean(self, found: Any) -> Any:
         """JSON without secrets and without marks: what others said, or what people read."""
-        return self._without(plain(found), (*self._sorted(), *self._credential))
+        known = self._without(plain(found), (*self._sorted(), *self._credential))
+        return _cut(self._redact(known))
 
     def clean_inputs(self, found: Any) -> Any:
         """JSON without secrets; marks stay, so that a run can go on after a restart."""
-        return self._without(plain(found), self._sorted())
+        return _cut(self._without(plain(found), self._sorted()))
 
     def _secret(self, credential: str) -> str:
         secret = self._fetch(credential)
@@ -81,5 +85,15 @@ class Vault:
         if isinstance(found, str):
             for word in words:
                 found = found.replace(word, HIDDEN)
-            return found if len(found) <= LONGEST_TEXT else "..." + found[-LONGEST_TEXT:]
         return found
+
+
+def _cut(found: Any) -> Any:
+    """Long texts; after secrets are out, since a cut could go through one."""
+    if isinstance(found, dict):
+        return {_cut(key): _cut(entry) for key, entry in found.items()}
+    if isinstance(found, list):
+        return [_cut(entry) for entry in found]
+    if isinstance(found, str) and len(found) > LONGEST_TEXT:
+        return "..." + found[-LONGEST_TEXT:]
+    return found
