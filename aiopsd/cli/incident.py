@@ -91,26 +91,36 @@ def _line(incident: Incident) -> str:
 def _told(incident: Incident, runs: list[Run], decisions: list[Decision]) -> Iterator[str]:
     yield _line(incident)
     for anomaly in incident.anomalies:
-        yield from _explained(anomaly)
+        yield from _explained(anomaly, over=incident.closed)
     for place, suspect in enumerate(incident.suspects, 1):
         yield from _accused(place, suspect)
     yield from _story([*incident.moments, *(m for one in runs for m in one.moments)], decisions)
 
 
-def _explained(anomaly: Anomaly) -> Iterator[str]:
+def _explained(anomaly: Anomaly, *, over: bool) -> Iterator[str]:
     """Why it fired: what was seen, what was expected, and who says so after how many samples."""
-    seen = {"observed": anomaly.observed, "expected": anomaly.expected,
-            "low": anomaly.low, "high": anomaly.high}  # fmt: skip
-    numbers = [f"{name} {value:.4g}" for name, value in seen.items() if value is not None]
-    ended = "still so" if anomaly.ended_s is None else f"until {_clock(anomaly.ended_s)}"
+    ended = "still so when all else was over" if over else "still so"
+    ended = ended if anomaly.ended_s is None else f"until {_clock(anomaly.ended_s)}"
     season = "" if anomaly.season == "none" else f", by time of {anomaly.season}"
     yield f"  strange    {anomaly.title}"
-    yield f"    rule {anomaly.rule}, {', '.join(numbers)}; since {_clock(anomaly.onset_s)}, {ended}"
+    said = ", ".join((f"rule {anomaly.rule}", *_numbers(anomaly)))
+    yield f"    {said}; since {_clock(anomaly.onset_s)}, {ended}"
     yield (f"    {anomaly.detector}{season}: {anomaly.tier}, score {anomaly.score:.2f} "
            f"after {anomaly.samples} samples")  # fmt: skip
     labels = ", ".join(f"{k}={v}" for k, v in sorted(anomaly.labels.items()))
     yield f"    {labels or 'no labels'}"
     yield from (f"    > {line}" for line in anomaly.evidence)
+
+
+def _numbers(anomaly: Anomaly) -> Iterator[str]:
+    """What is not there has no value but its last one; a band without width is none."""
+    if anomaly.detector == "absent":
+        yield "no data" if anomaly.observed is None else f"last value {anomaly.observed:.4g}"
+        return
+    seen = {"observed": anomaly.observed, "expected": anomaly.expected}
+    if anomaly.low != anomaly.high:
+        seen |= {"low": anomaly.low, "high": anomaly.high}
+    yield from (f"{name} {value:.4g}" for name, value in seen.items() if value is not None)
 
 
 def _accused(place: int, suspect: Suspect) -> Iterator[str]:

@@ -4,10 +4,13 @@ import asyncio
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from aiopsd.cli import main
+from aiopsd.cli.incident import _explained
 from tests.unit.cli import journal
 
 Capture = pytest.CaptureFixture[str]
@@ -46,6 +49,28 @@ def test_show_explains_why_it_fired_who_is_suspected_and_what_was_done(
         "  22:13:35  observe   restart: mode is observe; it would run now",
         "  22:13:40  apply     rollback: command.run",
     ]
+
+
+@pytest.mark.parametrize(
+    ("told", "said"),
+    [
+        ({"detector": "absent", "observed": 5.0, "expected": 5.0, "low": 5.0, "high": 5.0},
+         "rule up, last value 5; since 22:13:20, still so"),
+        ({"detector": "absent"}, "rule up, no data; since 22:13:20, still so"),
+        ({"detector": "novel", "observed": 3.0, "expected": 0.0, "low": 0.0, "high": 0.0},
+         "rule up, observed 3, expected 0; since 22:13:20, still so"),
+        ({"detector": "alertmanager"}, "rule up; since 22:13:20, still so"),
+    ],
+)  # fmt: skip
+def test_numbers_that_are_none_are_not_shown(told: dict[str, Any], said: str) -> None:
+    nothing = dict.fromkeys(("observed", "expected", "low", "high"))
+    anomaly = replace(journal.ANOMALY, rule="up", **{**nothing, **told})
+    assert list(_explained(anomaly, over=False))[1].strip() == said
+
+
+def test_evidence_that_goes_on_is_not_still_so() -> None:
+    shown = list(_explained(journal.ANOMALY, over=True))
+    assert shown[1].endswith("; since 22:13:20, still so when all else was over")
 
 
 def test_json_is_for_programs(config: str, capsys: Capture) -> None:
