@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import NDArray
 
 from aiopsd.contracts import Lesson
 from aiopsd.detectors import words
@@ -59,26 +59,40 @@ class Judged:
 
     score: Floats  # in [0, 1]; 0.5 and more: strange now
     suspicious: Flags  # the first of an event
-    alert: Floats  # in [0, 1]: severity where an event begins or rises, else 0
+    alert: Singles  # in [0, 1]: severity where an event begins or rises, else 0
     certain: Flags
     observed: Floats
     expected: Floats
     low: Floats
     high: Floats
-    plain: Floats  # the common surprise in decades,
-    capped: Floats  # and as it counts for alerts
+    plain: Singles  # the common surprise in decades,
+    capped: Singles  # and as it counts for alerts
     samples: NDArray[np.int32]
 
     @classmethod
     def empty(cls, ticks: int, n: int) -> Judged:
-        def of(dtype: DTypeLike) -> NDArray[Any]:
-            return np.zeros((ticks, n), dtype)
+        """To be filled in. The wide ones are one block: the system has large pages for that."""
+        names = [name for name, kind in cls.__annotations__.items() if kind == "Floats"]
+        found: dict[str, Any] = dict(zip(names, np.empty((len(names), ticks, n)), strict=True))
+        for name, kind in cls.__annotations__.items():
+            if name not in found:
+                found[name] = np.empty((ticks, n), _TYPES[kind])
+        return cls(**found)
 
-        types = cls.__annotations__
-        return cls(**{name: of(_TYPES.get(types[name], np.float64)) for name in types})
+    def at(self, rows: slice, place: slice) -> Judged:
+        """Views."""
+        return Judged(*[getattr(self, name)[rows, place] for name in self.__annotations__])
+
+    def take(self, place: At, part: Judged) -> None:
+        for name in self.__annotations__:
+            getattr(self, name)[:, place] = getattr(part, name)
 
 
-_TYPES: Final = {"Flags": np.bool_, "NDArray[np.int32]": np.int32}
+_TYPES: Final[dict[str, Any]] = {
+    "Singles": np.float32,
+    "Flags": np.bool_,
+    "NDArray[np.int32]": np.int32,
+}
 
 
 class Band:
@@ -143,35 +157,36 @@ class Band:
         found = Judged.empty(*values.shape)
         with np.errstate(all="ignore"):
             for lane, place in self._sheet.lanes(series):
-                begin = 0
-                while begin < len(times_s):
-                    end = min(begin + clock.room(lane), len(times_s))
-                    rows = slice(begin, end)
-                    self._observe(lane, times_s[rows], values[rows, place], found, (rows, place))
-                    begin = end
+                if isinstance(place, slice):
+                    self._follow(lane, times_s, values[:, place], found.at(slice(None), place))
+                else:
+                    part = Judged.empty(len(times_s), lane.n)
+                    self._follow(lane, times_s, values[:, place], part)
+                    found.take(place, part)
                 lane.close()
         return found
 
-    def _observe(
-        self,
-        lane: Lane,
-        times: Floats,
-        values: Floats,
-        found: Judged,
-        where: tuple[slice, slice | At],
-    ) -> None:
+    def _follow(self, lane: Lane, times_s: Floats, values: Floats, found: Judged) -> None:
+        """Epoch by epoch."""
+        begin, all_ = 0, slice(None)
+        while begin < len(times_s):
+            rows = slice(begin, begin + clock.room(lane))
+            self._observe(lane, times_s[rows], values[rows], found.at(rows, all_))
+            begin = rows.stop
+
+    def _observe(self, lane: Lane, times: Floats, values: Floats, found: Judged) -> None:
         """Some ticks of one lane, within an epoch."""
         ticks = clock.meet(lane, times, values)
         scale = lane["pace_dev"] if self._full else lane["miss"]
         bases = {p.name: p.follow(lane, ticks, scale) for p in self._profiles}
         guess = self._forecaster.observe(lane, ticks, bases)
-        self._show(lane, ticks, values, guess, found, where)
+        self._show(lane, ticks, guess, found)
         if self._full:
-            self._judge_full(lane, ticks, guess, bases, found, where)
+            self._judge_full(lane, ticks, guess, bases.get(DAY.name), found)
         else:
-            self._judge_light(lane, ticks, guess, found, where)
+            self._judge_light(lane, ticks, guess, found)
         ends = clock.finish(lane, ticks)
-        if ends.any():
+        if np.count_nonzero(ends):
             part = lane.only(ends)
             self._forecaster.learn(part)
             if self._full:
@@ -179,90 +194,72 @@ class Band:
                 stuck.learn(part)
             part.close()
 
-    def _show(
-        self,
-        lane: Lane,
-        ticks: Ticks,
-        values: Floats,
-        guess: Forecast,
-        found: Judged,
-        where: tuple[slice, slice | At],
-    ) -> None:
-        origin = lane["origin"]
-        expected = guess.expected + origin
-        low = expected - guess.width
-        positive = lane["least"] + origin >= 0
-        found.observed[where] = np.where(ticks.ok, values, np.nan)
-        found.expected[where] = expected
-        found.low[where] = np.where(positive, np.maximum(low, 0.0), low)
-        found.high[where] = expected + guess.width
-        found.samples[where] = guess.samples
+    def _show(self, lane: Lane, ticks: Ticks, guess: Forecast, found: Judged) -> None:
+        found.observed[...] = ticks.values
+        if not ticks.complete:
+            found.observed[~ticks.ok] = np.nan
+        np.add(guess.expected, lane["origin"], out=found.expected)
+        np.add(found.expected, guess.width, out=found.high)
+        low = np.subtract(found.expected, guess.width, out=found.low)
+        if low.min() < 0:
+            np.maximum(low, np.where(lane["positive"], 0.0, -np.inf), out=low)
+        found.samples[...] = guess.samples
 
-    def _judge_light(
-        self,
-        lane: Lane,
-        ticks: Ticks,
-        guess: Forecast,
-        found: Judged,
-        where: tuple[slice, slice | At],
-    ) -> None:
-        rare = guess.rare(lane, guess.away)
+    def _judge_light(self, lane: Lane, ticks: Ticks, guess: Forecast, found: Judged) -> None:
+        rare, judged = guess.rare(lane, guess.away), guess.known & ticks.ok
         score = np.minimum(
             rare / (rare + self._forecaster.edge(lane)), guess.away / (guess.away + guess.floor)
         )
-        score *= guess.known & ticks.ok
-        found.score[where] = score = _agree(score, guess.out)
-        found.plain[where] = found.capped[where] = rare * (guess.known & ticks.ok)
-        found.certain[where] = self._forecaster.certain(lane, guess)
-        found.suspicious[where] = guess.out
-        found.alert[where] = np.where(guess.out, score, 0)
+        found.plain[...] = found.capped[...] = rare * judged
+        found.score[...] = score = _agree(score * judged, guess.out)
+        found.certain[...] = self._forecaster.certain(lane, guess)
+        found.suspicious[...] = guess.out
+        found.alert[...] = score * guess.out
 
     def _judge_full(
-        self,
-        lane: Lane,
-        ticks: Ticks,
-        guess: Forecast,
-        bases: dict[str, Singles],
-        found: Judged,
-        where: tuple[slice, slice | At],
+        self, lane: Lane, ticks: Ticks, guess: Forecast, base: Singles | None, found: Judged
     ) -> None:
-        unknown = np.full(ticks.y.shape, np.nan, np.float32)
-        base = bases.get(DAY.name, unknown)
-        new = novelty.observe(lane, ticks, base)
-        still = stuck.observe(lane, ticks)
+        new, still = novelty.observe(lane, ticks, base), stuck.observe(lane, ticks)
+        np.multiply(new.plain, ticks.ok, out=found.plain)  # idle columns would drown the others
         plain: Singles = np.maximum(new.plain, still) * ticks.ok
         capped: Singles = np.maximum(new.capped, still) * ticks.ok
-        found.plain[where] = new.plain * ticks.ok  # idle columns would drown the others
-        bar = alerts.own_bar(lane, ticks.times, capped)
-        counts = self._counts(guess) & ticks.ok
-        grown = ticks.times[:, None] - (lane["born"] + lane["head_secs"]) >= DAY_SECS
+        lived = ticks.times[:, None] - lane["born"]
+        bar = alerts.own_bar(lane, lived, capped)
+        counts = self._counts(guess, ticks)
+        grown = lived - lane["head_secs"] >= DAY_SECS
         sure = self._forecaster.certain(lane, guess)
         capped *= counts
-        high = np.where(grown, capped / bar, 0)
+        capped /= bar
+        high = capped * grown
         forced = guess.out if self.settings.floor else sure & ~grown
-        high = np.where(forced, np.maximum(high, np.float32(self._flag.limit)), high)
-        found.capped[where] = np.where(grown & counts, new.capped, 0)
+        if np.count_nonzero(forced):
+            high = np.where(forced, np.maximum(high, np.float32(self._flag.limit)), high)
+        np.multiply(new.capped, grown & counts, out=found.capped)
         told, over = self._flag.observe(lane, ticks.times, high)
         alert, _ = self._warn.observe(lane, ticks.times, high)
         over |= forced
-        found.score[where] = _agree(plain / (plain + FLAG), over)
-        found.suspicious[where] = told > 0
-        found.alert[where] = alert / (alert + FLAG)
-        found.certain[where] = over & sure & (forced | self._agrees(lane, ticks, capped / bar))
+        found.score[...] = _agree(plain / (plain + FLAG), over)
+        found.suspicious[...] = told > 0
+        np.divide(alert, alert + FLAG, out=found.alert)
+        found.certain[...] = over & sure
+        if np.count_nonzero(found.certain):
+            found.certain[...] &= forced | self._agrees(lane, lived, capped)
 
-    def _agrees(self, lane: Lane, ticks: Ticks, high: Singles) -> Flags:
+    def _agrees(self, lane: Lane, lived: Floats, high: Singles) -> Flags:
         """Is the common surprise as sure as the forecast?
 
         A series with a day may have a week: in its first one a weekend looks like an incident.
         """
-        lived = ticks.times[:, None] - lane["born"] >= KNOWN_SECS
-        return np.asarray((high >= SURE) & (lived | (lane["seasonal"] == expect.NONE)))
+        known = (lived >= KNOWN_SECS) | (lane["seasonal"] == expect.NONE)
+        return np.asarray((high >= SURE) & known)
 
-    def _counts(self, guess: Forecast) -> Flags:
+    def _counts(self, guess: Forecast, ticks: Ticks) -> Flags:
         """Where people said what counts, only that can be an anomaly."""
         if self.settings.floor:
-            return np.asarray(guess.away >= guess.floor)
-        return np.asarray(guess.away > 0) if self.settings.direction != "both" else guess.away >= 0
+            return np.asarray((guess.away >= guess.floor) & ticks.ok)
+        if self.settings.direction != "both":
+            return np.asarray((guess.away > 0) & ticks.ok)
+        return ticks.ok
 
     def teach(self, lessons: Sequence[Lesson]) -> None:
         """Takes no lesson for a series that has learned more by itself."""
@@ -270,6 +267,7 @@ class Band:
             with np.errstate(all="ignore"):
                 for lane, _ in self._sheet.lanes(np.array([lesson.series], np.int32)):
                     teach.take(lane, lesson, self._profiles)
+                    self._forecaster.hold(lane)
 
     def explain(self, series: int) -> list[str]:
         """Which members speak, how rare that is on the series' own past, and by what season."""
@@ -294,10 +292,10 @@ class Band:
         self._sheet.forget(series)
 
     def save(self) -> bytes:
-        return pack("band", 2, self._sheet.save())
+        return pack("band", 3, self._sheet.save())
 
     def load(self, saved: bytes) -> None:
-        rows = unpack("band", 2, saved, tuple[bytes])[0]
+        rows = unpack("band", 3, saved, tuple[bytes])[0]
         sheet = self._new_sheet()
         sheet.load(rows)
         self._sheet = sheet
@@ -310,6 +308,9 @@ def _profiles(settings: BandSettings) -> tuple[Profile, ...]:
     return (DAY, WEEK) if weekly and settings.season != "day" else (DAY,)
 
 
-def _agree(score: Floats | Singles, over: Flags) -> Singles:
+def _agree(score: Singles, over: Flags) -> Singles:
     """0.5 and more is strange, in every score."""
-    return np.where(over, np.maximum(score, 0.5), np.minimum(score, 0.499))
+    agreed = np.minimum(score, np.float32(0.499))
+    if np.count_nonzero(over):
+        agreed[over] = np.maximum(score[over], np.float32(0.5))
+    return agreed

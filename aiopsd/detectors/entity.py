@@ -14,7 +14,7 @@ import numpy as np
 from aiopsd.detectors.band import Judged
 from aiopsd.detectors.bank import alerts, clock
 from aiopsd.detectors.bank.alerts import FLAG
-from aiopsd.detectors.bank.clock import Flags
+from aiopsd.detectors.bank.clock import Flags, Singles
 from aiopsd.model import Floats
 from aiopsd.rows import Sheet
 
@@ -42,7 +42,7 @@ class Entity:
     def observe(self, times_s: Floats, judged: Judged) -> Whole:
         """One column is judged as it was; of many, the most surprised quarter speaks."""
         if judged.score.shape[1] == 1:
-            score, alert = judged.score[:, 0], judged.alert[:, 0]
+            score, alert = judged.score[:, 0], judged.alert[:, 0].astype(float)
             return Whole(score, judged.suspicious[:, 0], alert, judged.certain[:, 0])
         plain, capped = _quarter(judged.plain), _quarter(judged.capped)
         told, alert = np.zeros_like(plain), np.zeros_like(plain)
@@ -53,7 +53,7 @@ class Entity:
                     rows = slice(begin, begin + clock.room(lane))
                     times, high = times_s[rows], capped[rows, None].astype(np.float32)
                     ticks = clock.meet(lane, times, np.zeros(high.shape))
-                    high /= alerts.own_bar(lane, times, high)
+                    high /= alerts.own_bar(lane, times[:, None] - lane["born"], high)
                     told[rows] = self._flag.observe(lane, times, high)[0][:, 0]
                     alert[rows] = self._warn.observe(lane, times, high)[0][:, 0]
                     clock.finish(lane, ticks)
@@ -65,6 +65,6 @@ class Entity:
         )
 
 
-def _quarter(columns: Floats) -> Floats:
+def _quarter(columns: Singles) -> Floats:
     most = max(1, -(-columns.shape[1] // 4))
-    return np.asarray(np.sort(columns, axis=1)[:, -most:].mean(axis=1))
+    return np.asarray(np.sort(columns.astype(float), axis=1)[:, -most:].mean(axis=1))

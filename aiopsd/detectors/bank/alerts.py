@@ -57,9 +57,10 @@ class Machine:
         """Alert heights ``[T, n]``, 0 where there is none, and where it is over the bar."""
         told, over = np.zeros_like(high), np.zeros(high.shape, np.bool_)
         reached = high >= self.limit
-        for i in np.flatnonzero(reached.any(axis=1)).tolist():
-            some = reached[i].nonzero()[0]
-            told[i, some], over[i, some] = self._tell(lane, float(times[i]), high[i, some], some)
+        if np.count_nonzero(reached):
+            for i in np.flatnonzero(reached.any(axis=1)).tolist():
+                some, now = reached[i].nonzero()[0], float(times[i])
+                told[i, some], over[i, some] = self._tell(lane, now, high[i, some], some)
         return told, over
 
     def _tell(self, lane: Lane, now: float, high: Singles, some: At) -> tuple[Singles, Flags]:
@@ -87,17 +88,18 @@ def warn(weight: float = 1.0) -> Machine:
     return Machine("warn", WARN * weight)
 
 
-def own_bar(lane: Lane, times: Floats, high: Singles) -> Singles:
-    """The series' divisor at each tick ``[T, n]``, by the half days that were over before it."""
-    bar = np.empty_like(high)
-    halves = (times[:, None] - lane["born"]) // HALF_SECS
-    halves = np.where(np.abs(halves) < 2**31, halves, 0).astype(np.int32)  # also the unborn
+def own_bar(lane: Lane, lived: Floats, high: Singles) -> Singles:
+    """The series' divisor at each tick ``[T, n]``, by the half days that were over before it.
+
+    ``lived[T, n]``: seconds since it was born.
+    """
+    halves = np.floor(lived / HALF_SECS)
     if (halves == lane["half"]).all():
         np.maximum(lane["peak"], high.max(axis=0), out=lane["peak"])
-        bar[...] = lane["bar"]
-        return bar
-    for i, half in enumerate(halves):
-        ended = half != lane["half"]
+        return np.broadcast_to(lane["bar"], high.shape)
+    bar = np.empty_like(high)
+    for i, half in enumerate(np.where(np.abs(halves) < 2**31, halves, 0).astype(np.int32)):
+        ended = half != lane["half"]  # the unborn have none
         if np.count_nonzero(ended):
             part = lane.only(ended)
             _end_half(part)

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aiopsd.model import Floats
-from aiopsd.rows import Cell, Lane
+from aiopsd.rows import At, Cell, Lane
 
 Singles = NDArray[np.float32]
 Flags = NDArray[np.bool_]
@@ -45,14 +45,20 @@ class Ticks:
     values: Floats  # [T, n], as they came
     y: Singles  # [T, n], less the origin; a missing one repeats the last
     ok: Flags  # [T, n]: there is a sample
+    complete: bool  # all of them are
     before: Singles  # [T, n]: y of the tick before
+    moved: Singles  # [T, n]: |y - before|
     seen: Singles  # [T, n]: samples before this one
     broken: Flags  # [T, n]: comes after a gap, or is the first
+    ages: NDArray[np.int32]  # the tick included; [T, 1] where all series have the same
 
 
 def room(lane: Lane) -> int:
-    """How many ticks fit before the first of these series learns."""
-    return 1 if young(lane).any() else EPOCH - int((lane["age"] % EPOCH).max())
+    """How many ticks fit before the first of these series learns; one unless all are in step."""
+    phase = lane["age"] & (EPOCH - 1)
+    if young(lane).any() or int(phase.min()) != int(phase.max()):
+        return 1
+    return EPOCH - int(phase[0])
 
 
 def young(lane: Lane) -> Flags:
@@ -62,59 +68,87 @@ def young(lane: Lane) -> Flags:
 def meet(lane: Lane, times: Floats, values: Floats) -> Ticks:
     """``values[T, n]`` as they are; more than one tick only as ``room`` says."""
     ok = np.abs(values) < HUGE
+    complete = bool(ok.all())
     count = lane["seen"]
-    if count.min() == 0:
+    fresh = count.min() == 0
+    if fresh:
         first = ok[0] & (count == 0)
         lane["origin"] = np.where(first, values[0], lane["origin"])
         lane["born"] = np.where(first, times[0] - lane["head_secs"], lane["born"])
-    lane["born"] = np.fmin(lane["born"], times.min() - lane["head_secs"])
+    if not times.min() >= lane["time"].max():  # a clock went back, or there is no time yet
+        lane["born"] = np.fmin(lane["born"], times.min() - lane["head_secs"])
     y = (values - lane["origin"]).astype(np.float32)
-    before = np.empty_like(y)
-    before[0] = lane["last"]
-    if ok.all():
-        before[1:] = y[:-1]
-    else:
+    before = lane["last"][None]  # the view is read before ``finish``
+    if len(y) > 1 or not complete:
+        before = np.empty_like(y)
+        before[0] = lane["last"]
         for i in range(len(y)):
-            y[i] = np.where(ok[i], y[i], before[i])
+            if not complete:
+                y[i] = np.where(ok[i], y[i], before[i])
             if i + 1 < len(y):
                 before[i + 1] = y[i]
-    seen = running(np.add, count, ok[:-1])
-    gone = np.empty(y.shape, np.float32)
-    gone[0] = times[0] - lane["time"]
+    seen = count[None] if len(y) == 1 else running(np.add, count, ok[:-1])
+    broken = _gone(lane, times) > 4 * lane["step_secs"]
+    if fresh:
+        broken |= seen == 0
+    return Ticks(
+        times,
+        values,
+        y,
+        ok,
+        complete,
+        before,
+        np.abs(y - before),
+        seen,
+        broken,
+        _ages(lane, len(y)),
+    )
+
+
+def _gone(lane: Lane, times: Floats) -> Singles:
+    """Seconds since the tick before, ``[T, n]``, or ``[T, 1]`` where it was the same for all."""
+    last = lane["time"]
+    if last.min() == last.max():
+        last = last[:1]
+    gone = np.empty((len(times), len(last)), np.float32)
+    gone[0] = times[0] - last
     gone[1:] = np.diff(times)[:, None]
-    _pace(lane, gone)
-    return Ticks(times, values, y, ok, before, seen, (gone > 4 * lane["step_secs"]) | (seen == 0))
+    pace = lane["step_secs"]
+    if np.isnan(pace.max()):  # the usual step begins as the first one
+        lane["step_secs"] = np.where(np.isnan(pace) & (gone[0] > 0), gone[0], pace)
+    return gone
 
 
-def _pace(lane: Lane, gone: Singles) -> None:
-    """The usual time step: the first one, then moved a little by each epoch's last one."""
-    dt = lane["step_secs"]
-    fresh = np.isnan(dt)
-    if np.count_nonzero(fresh):
-        lane["step_secs"] = np.where(fresh & (gone[0] > 0), gone[0], dt)
+def _ages(lane: Lane, ticks: int) -> NDArray[np.int32]:
+    age = lane["age"]
+    if age.min() == age.max():
+        age = age[:1]
+    return np.asarray(age + np.arange(1, ticks + 1, dtype=np.int32)[:, None])
 
 
 def finish(lane: Lane, ticks: Ticks) -> Flags:
     """After all members have seen the ticks; returns whose epoch is over: these learn now."""
     ends = young(lane)
-    lane["last"] = ticks.y[-1]
-    lane["seen"] = ticks.seen[-1] + ticks.ok[-1]
     lane["age"] += len(ticks.y)
-    ends |= lane["age"] % EPOCH == 0
-    gone = ticks.times[-1] - (ticks.times[-2] if len(ticks.times) > 1 else lane["time"])
-    dt = lane["step_secs"]
-    moved = dt + 0.1 * np.clip(gone - dt, -0.5 * dt, 0.5 * dt)
-    lane["step_secs"] = np.where(ends & (gone > 0), moved, dt)
+    ends |= lane["age"] & (EPOCH - 1) == 0
+    if np.count_nonzero(ends):  # the usual step moves a little by each epoch's last one
+        before = ticks.times[-2] if len(ticks.times) > 1 else lane["time"]
+        gone, pace = (ticks.times[-1] - before).astype(np.float32), lane["step_secs"]
+        moved = pace + np.float32(0.1) * np.clip(gone - pace, -0.5 * pace, 0.5 * pace)
+        lane["step_secs"] = np.where(ends & (gone > 0), moved, pace)
+    lane["last"] = ticks.y[-1]
+    np.add(ticks.seen[-1], ticks.ok[-1], out=lane["seen"])
     lane["time"] = ticks.times[-1]
     return ends
 
 
-def total(into: Singles, rows: Singles) -> None:
+def total(into: Singles, rows: Singles | Flags) -> None:
     """Adds rows one after another, so that any split of them gives the same bits."""
-    if len(rows) == 1:
-        into += rows[0]
-    else:
+    if into.size < 4 * len(rows):
         into[...] = running(np.add, into, rows)[-1]
+    else:
+        for row in rows:
+            into += row
 
 
 def running(ufunc: np.ufunc, first: Singles, rows: Singles | Flags) -> Singles:
@@ -122,13 +156,20 @@ def running(ufunc: np.ufunc, first: Singles, rows: Singles | Flags) -> Singles:
 
     Many columns go row by row, as numpy would go column by column; the bits are the same.
     """
-    found: Singles = np.concatenate((first[None], rows))
+    found: Singles = np.empty((len(rows) + 1, *first.shape), np.float32)
+    found[0] = first
     if first.size < 4 * len(rows):
+        found[1:] = rows
         ufunc.accumulate(found, axis=0, out=found)
         return found
     for i in range(len(rows)):
         ufunc(found[i], rows[i], out=found[i + 1])
     return found
+
+
+def where(flags: Flags) -> tuple[At, ...]:
+    """Where they are set: by axis. Found flat, as with many axes it takes ten times as long."""
+    return np.unravel_index(np.flatnonzero(flags), flags.shape)
 
 
 def mean(rows: Singles) -> Singles:

@@ -3,24 +3,21 @@
 The novelty of a window is its mean L1 distance to its two nearest prototypes. The most novel
 window of an epoch, if it is farther than the member's own 98 % quantile, takes the place of the
 prototype that was least often useful: passing anomalies displace each other and not the normal
-shapes. Codes are 16-bit, so that one instruction compares sixteen series.
+shapes.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from aiopsd.detectors.bank.clock import EPOCH, Flags, Singles
+from aiopsd.detectors.bank.clock import EPOCH, Flags, Singles, where
+from aiopsd.detectors.bank.nearest import LIMIT, MOST, WIDTH, Codes, nearest
 from aiopsd.rows import Cell, Lane
 
-Codes = NDArray[np.int16]
-WIDTH: Final = 4  # blocks a window
-LIMIT: Final = 8191  # of a code: four absolute differences still fit uint16
-CACHED: Final = 1 << 17  # distances at a time: their sums and parts stay in the cache
 FADES: Final = 32768  # ticks after which uses count half: no int16 overflows, and old habits fade
 
 
@@ -52,37 +49,40 @@ class Codebook:
     ) -> tuple[Singles, Flags]:
         """Distance of ``windows[WIDTH, B, n]``, in codes, and where it means something ``[B, n]``.
 
-        Not ready are windows that had no time to fill. Where ``counted`` the nearest prototype
-        gets a use.
+        Not ready are windows that had no time to fill; their distance is 0. Where ``counted``,
+        ``[B, n]`` or ``[B, 1]``, the nearest prototype gets a use.
         """
         fill = lane[f"{self.name}_fill"]
-        good = np.empty(ready.shape, np.bool_)
-        for b in range(len(ready)):
-            good[b] = ready[b] & (fill >= self.size)
-            self._fill(lane, windows[:, b], ready[b] & ~good[b])
+        good = ready
+        if fill.min() < self.size:
+            good = np.empty(ready.shape, np.bool_)
+            for b in range(len(ready)):
+                good[b] = ready[b] & (fill >= self.size)
+                self._fill(lane, windows[:, b], ready[b] & ~good[b])
+        if good.all():
+            return self._search(lane, windows, counted), good
         if np.count_nonzero(good):
-            return self._search(lane, windows, counted & good), good
+            return self._search(lane, windows, counted & good) * good, good
         return np.zeros(good.shape, np.float32), good
 
     def _search(self, lane: Lane, windows: Codes, counted: Flags) -> Singles:
-        book = lane.whole(f"{self.name}_book")[..., lane.where]
-        shape = (self.size, *windows.shape[1:])
-        part, sum_ = _space(shape)
-        few = max(1, CACHED // windows[0].size)
-        for first in range(0, self.size, few):
-            some = slice(first, first + few)
-            _distances(book[some], windows, part, sum_[some])
-        near, next_ = two_smallest(sum_.reshape(self.size, -1))
-        near, next_ = near.reshape(shape[1:]), next_.reshape(shape[1:])
-        rows = np.flatnonzero(counted.any(axis=1))
-        if len(rows):
-            uses = lane.whole(f"{self.name}_uses")
-            for row in rows.tolist():
-                hits = sum_[:, row] == near[row]
-                if not counted[row].all():
-                    hits &= counted[row]
-                uses[..., lane.where] += hits.view(np.int8)
-        return (near.astype(np.float32) + next_) * np.float32(0.5)
+        book, uses = (
+            lane.whole(f"{self.name}_{kept}")[..., lane.where] for kept in ("book", "uses")
+        )
+        rows = np.flatnonzero(counted.any(axis=1)).tolist()
+        ticks, n = windows.shape[1:]
+        two = np.empty((2, ticks, n), np.uint16)
+        for first in range(0, n, MOST // ticks):
+            some = slice(first, first + MOST // ticks)
+            found = nearest(book[..., some], windows[..., some], two[..., some])
+            for row in rows:
+                hits = found[:, row] == two[0, row, some]
+                if counted.shape[1] > 1:
+                    hits &= counted[row, some]
+                uses[:, some] += hits.view(np.int8)
+        if rows and not isinstance(lane.where, slice):  # copies
+            lane.whole(f"{self.name}_uses")[..., lane.where] = uses
+        return np.asarray((two[0].astype(np.float32) + two[1]) * np.float32(0.5))
 
     def _fill(self, lane: Lane, window: Codes, begins: Flags) -> None:
         """The first windows are all kept."""
@@ -97,14 +97,16 @@ class Codebook:
         self, lane: Lane, windows: Codes, distance: Singles, novel: Flags, ages: NDArray[np.int32]
     ) -> None:
         """Remembers the most novel window of each four ticks; the first of equals."""
+        row, at = where(novel)
+        if not len(row):
+            return
         far, find = lane[f"{self.name}_far"], lane[f"{self.name}_find"]
-        for b in np.flatnonzero(novel.any(axis=1)).tolist():
-            some = novel[b].nonzero()[0]
-            which = (ages[b, some] - 1) % EPOCH * self.finds // EPOCH
-            better = distance[b, some] > far[which, some]
-            some, which = some[better], which[better]
-            far[which, some] = distance[b, some]
-            find[which, :, some] = windows[:, b, some].T
+        which = ages[row, at if ages.shape[1] > 1 else 0] - 1 & EPOCH - 1
+        which = which * self.finds // EPOCH
+        mine, before = distance[row, at], far[which, at]
+        np.maximum.at(far, (which, at), mine)
+        best = np.flatnonzero((mine > before) & (mine == far[which, at]))[::-1]
+        find[which[best], :, at[best]] = windows[:, row[best], at[best]].T
 
     def learn(self, lane: Lane) -> None:
         """An epoch is over."""
@@ -126,46 +128,3 @@ class Codebook:
         book, at = lane.whole(f"{self.name}_book"), lane.places(some)
         moved = np.ldexp(book[..., at].astype(np.float32), -power)
         book[..., at] = np.clip(np.rint(moved), -LIMIT, LIMIT).astype(np.int16)
-
-
-def _distances(book: Codes, windows: Codes, part: Codes, sum_: NDArray[np.uint16]) -> None:
-    """L1, into ``sum_``; ``part`` is work space."""
-    part = part[: len(book)]
-    np.subtract(book[:, 0, None], windows[0], out=part)
-    np.abs(part, out=sum_.view(np.int16))
-    for j in range(1, WIDTH):
-        np.subtract(book[:, j, None], windows[j], out=part)
-        np.abs(part, out=part)
-        np.add(sum_, part.view(np.uint16), out=sum_)
-
-
-def two_smallest(d: NDArray[np.uint16]) -> tuple[NDArray[np.uint16], NDArray[np.uint16]]:
-    """Smallest and second smallest along axis 0, by a tournament of whole rows."""
-    low, high = d, None
-    while len(low) > 1:
-        half = len(low) // 2
-        a, b = low[:half], low[half : 2 * half]
-        least, most = np.minimum(a, b), np.maximum(a, b)
-        if high is not None:
-            most = np.minimum(most, np.minimum(high[:half], high[half : 2 * half]))
-        if len(low) % 2:  # the odd one out meets row 0
-            extra = low[-1]
-            most[0] = np.minimum(most[0], np.maximum(least[0], extra))
-            if high is not None:
-                most[0] = np.minimum(most[0], high[-1])
-            least[0] = np.minimum(least[0], extra)
-        low, high = least, most
-    assert high is not None  # noqa: S101 - a book has at least two prototypes
-    return low[0], high[0]
-
-
-_spaces: dict[tuple[int, ...], tuple[Any, Any]] = {}
-
-
-def _space(shape: tuple[int, ...]) -> tuple[Codes, NDArray[np.uint16]]:
-    """Work space: fresh large arrays would cost page faults. Holds nothing between calls."""
-    if shape not in _spaces:
-        if len(_spaces) > 64:
-            _spaces.clear()
-        _spaces[shape] = np.empty(shape, np.int16), np.empty(shape, np.uint16)
-    return _spaces[shape]

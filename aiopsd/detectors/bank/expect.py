@@ -13,16 +13,18 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from aiopsd.detectors.bank import level, stretch, tail
-from aiopsd.detectors.bank.clock import Flags, Singles, Ticks, running, total
+from aiopsd.detectors.bank.clock import Flags, Singles, Ticks, running, total, where
 from aiopsd.detectors.bank.season import DAY, WEEK, Profile
 from aiopsd.rows import Cell, Lane
 
 Direction = Literal["up", "down", "both"]
+Bases = dict[str, Singles | None]
 WARM: Final = 20  # samples before the first judgement
 YOUNG, YOUNG_CERTAIN = 20.0, 60.0  # a surprise counts half at so many samples: guesses as yet
-LEAD: Final = 8  # deviations teach so many samples later, if nothing strange came of them
+LEAD: Final = 8  # deviations teach half an epoch later, if nothing strange came of them
 EDGE, CERTAIN = 3.0, 7.0  # surprise, in decades, of the band's edge and of certainty
 CERTAIN_FLOORS: Final = 3.0  # certain is at least this many floors away from expected
 RELATIVE_FLOOR: Final = np.float32(0.02)  # of the level, where no floor is given
@@ -40,11 +42,13 @@ def cells(profiles: tuple[Profile, ...]) -> dict[str, Cell]:
         "n": Cell(),  # samples learned
         "calm": Cell(),  # of this epoch, not learned yet
         "warm": Cell(0, np.float32, (WARM,)),
-        "lead": Cell(np.nan, np.float32, (LEAD,)),  # deviations that did not teach yet
+        "lead": Cell(np.nan, np.float32, (LEAD,)),  # deviations that did not teach yet, in a ring
         "least": Cell(np.inf),  # smallest value so far, less the origin
         "grain": Cell(np.inf),  # smallest step between two values so far
         "whole": Cell(1, np.bool_),  # only whole numbers so far
         "seasonal": Cell(0, np.int8),
+        "step_floor": Cell(float(TINY)),  # one step of a series that moves in steps, and
+        "positive": Cell(0, np.bool_),  # was it never negative? As the epoch holds on to it
         "told": Cell(),  # decades of the newest deviation, where it was outside the band
     }
     for profile in profiles:
@@ -71,7 +75,7 @@ class Forecast:
 
     def rare(self, lane: Lane, away: Singles) -> Singles:
         """Decades."""
-        return tail.surprise(away, lane["u"], _excess(lane))
+        return tail.surprise(away, lane["u"], lane["excess"])
 
 
 class Forecaster:
@@ -88,26 +92,27 @@ class Forecaster:
         self._direction, self._given, self._weight = direction, floor, weight
         self._profiles, self._always = profiles, always
 
-    def observe(self, lane: Lane, ticks: Ticks, bases: dict[str, Singles]) -> Forecast:
+    def observe(self, lane: Lane, ticks: Ticks, bases: Bases) -> Forecast:
         """``bases``: the profiles' values by name, NaN where nobody knows."""
-        known, excess = np.asarray(lane["n"] >= WARM), _excess(lane)
+        known = np.asarray(lane["n"] >= WARM)
         _meet(lane, ticks)
-        edge = tail.deviation(self.edge(lane), lane["u"], excess)
-        fast = level.follow(lane, ticks, edge)
+        fast = level.follow(lane, ticks)
         expected = self._expect(lane, fast, bases)
         away, floor = self._away(ticks.y - expected), self._floor(lane, expected)
-        width, given = np.maximum(edge, floor), known & ticks.ok
+        width, given = np.maximum(lane["edge"], floor), known & ticks.ok
         out = given & (away > width)
         weight, jump = given.astype(np.float32), away
-        if np.count_nonzero(out) or np.count_nonzero(lane["run"]):
-            away, jump, out, weight = _walk(lane, ticks, away, width, floor, given, excess)
+        if lane["run"].max() > 0 or np.count_nonzero(out):
+            away, jump, out, weight = _walk(lane, ticks, away, width, floor, given)
         else:
-            _lead(lane, away, given, floor, excess)
-        if WEEK.name in bases and out.any():  # as it was a week ago is not certain
-            jump = np.fmin(jump, np.abs(ticks.y - bases[WEEK.name]))
-        count = running(np.add, lane["calm"], weight > 0)
-        samples = lane["n"] + count[:-1]
-        lane["calm"] = count[-1]
+            _lead(lane, ticks.ages, away, given, floor)
+        week = bases.get(WEEK.name)
+        if week is not None and out.any():  # as it was a week ago is not certain
+            jump = np.fmin(jump, np.abs(ticks.y - week))
+        samples = lane["n"] + lane["calm"]
+        if len(weight) > 1:
+            samples = lane["n"] + running(np.add, lane["calm"], weight[:-1] > 0)
+        total(lane["calm"], weight > 0)
         self._note(lane, ticks, fast, bases, weight)
         if not known.all():
             self._warm_up(lane, ticks, ticks.ok[0] & ~known)
@@ -119,22 +124,26 @@ class Forecaster:
 
     def certain(self, lane: Lane, found: Forecast) -> Flags:
         """Rare enough to be certain, if anything is at all."""
-        lane["told"] = 0
-        if not found.out.any():
-            return np.zeros(found.out.shape, np.bool_)
-        # Where people said what is too small to matter, fewer samples make it certain.
-        young = 1 + (YOUNG if self._given else YOUNG_CERTAIN) / (lane["n"] + 1)
-        rare = found.rare(lane, np.maximum(found.jump, 0))
-        lane["told"] = rare[-1] * found.out[-1]
-        sure = rare >= CERTAIN * self._weight * young
-        return np.asarray(found.out & sure & (found.jump >= CERTAIN_FLOORS * found.floor))
+        lane["told"], sure = 0, np.zeros(found.out.shape, np.bool_)
+        if np.count_nonzero(found.out):
+            row, at = where(found.out)
+            jump, floor = found.jump[row, at], found.floor[row, at]
+            rare = tail.surprise(np.maximum(jump, 0), lane["u"][at], lane["excess"][at])
+            newest = row == len(sure) - 1
+            lane["told"][at[newest]] = rare[newest]
+            # Where people said what is too small to matter, fewer samples make it certain.
+            young = 1 + (YOUNG if self._given else YOUNG_CERTAIN) / (lane["n"][at] + 1)
+            sure[row, at] = (rare >= CERTAIN * self._weight * young) & (
+                jump >= CERTAIN_FLOORS * floor
+            )
+        return sure
 
-    def _expect(self, lane: Lane, fast: Singles, bases: dict[str, Singles]) -> Singles:
+    def _expect(self, lane: Lane, fast: Singles, bases: Bases) -> Singles:
         expected = np.where(lane["wanders"], fast, lane["level"])
         for which, profile in enumerate(self._profiles, BY_DAY):
-            use = lane["seasonal"] == which
-            if np.count_nonzero(use):
-                base = bases[profile.name] + lane[f"{profile.name}_offset"]
+            base, use = bases[profile.name], lane["seasonal"] == which
+            if base is not None and np.count_nonzero(use):
+                base = base + lane[f"{profile.name}_offset"]
                 expected = np.where(use & np.isfinite(base), base, expected)
         return expected
 
@@ -150,23 +159,21 @@ class Forecaster:
         """Given, or derived: 2 % of the level, and one step of a series that moves in steps."""
         if self._given:
             return np.full(expected.shape, self._given, np.float32)
-        grain = np.where(lane["whole"], np.minimum(lane["grain"], 1), lane["grain"])
-        least = np.maximum(np.where(np.isfinite(grain), grain, 0), TINY)
-        origin = lane["origin"].astype(np.float32)
-        return np.asarray(np.maximum(RELATIVE_FLOOR * np.abs(expected + origin), least))
+        level = np.abs(expected + lane["origin"].astype(np.float32))
+        return np.asarray(np.maximum(RELATIVE_FLOOR * level, lane["step_floor"]))
 
-    def _note(
-        self, lane: Lane, ticks: Ticks, fast: Singles, bases: dict[str, Singles], weight: Singles
-    ) -> None:
+    def _note(self, lane: Lane, ticks: Ticks, fast: Singles, bases: Bases, weight: Singles) -> None:
         """Level and profiles: from calm samples, hardly so while a strange stretch lasts."""
         level.note(lane, ticks, fast, weight)
         for profile in self._profiles:
-            miss = ticks.y - bases[profile.name] - lane[f"{profile.name}_offset"]
-            here = np.isfinite(miss)
-            if np.count_nonzero(here):
-                new, part = lane[f"{profile.name}_new"], weight * here
-                miss = np.where(here, miss, 0)
-                total(new, np.stack((part * miss, part * np.abs(miss), part), axis=1))
+            base = bases[profile.name]
+            if base is not None:
+                miss = ticks.y - base - lane[f"{profile.name}_offset"]
+                here, new = np.isfinite(miss), lane[f"{profile.name}_new"]
+                part, miss = weight * here, np.where(here, miss, 0)
+                total(new[0], part * miss)
+                total(new[1], part * np.abs(miss))
+                total(new[2], part)
 
     def _warm_up(self, lane: Lane, ticks: Ticks, warm: Flags) -> None:
         """Keeps the first samples; the last of them gives a robust level and a first tail."""
@@ -185,7 +192,7 @@ class Forecaster:
 
     def learn(self, lane: Lane) -> None:
         n = lane["n"]
-        tail.learn(lane, n - WARM, _excess(lane))
+        tail.learn(lane, n - WARM)
         level.learn(lane, n)
         for profile in self._profiles:
             new, error = lane[f"{profile.name}_new"], lane[f"{profile.name}_error"]
@@ -194,7 +201,7 @@ class Forecaster:
             lane[f"{profile.name}_new"] = 0
         lane["n"] += lane["calm"]
         lane["calm"] = 0
-        due = (lane["age"] % CHOOSE_TICKS == 0) & (lane["n"] > WARM)
+        due = (lane["age"] & CHOOSE_TICKS - 1 == 0) & (lane["n"] > WARM)
         if np.count_nonzero(due):
             part = lane.only(due)
             self._choose(part)
@@ -202,6 +209,16 @@ class Forecaster:
         stays = stretch.stays(lane)
         if np.count_nonzero(stays):
             self._accept(lane, stays)
+        self.hold(lane)
+
+    def hold(self, lane: Lane) -> None:
+        """What an epoch holds on to. Counts move in steps: their tail is no finer than these."""
+        whole, grain = lane["whole"], lane["grain"]
+        lane["excess"] = np.maximum(tail.mean_excess(lane), np.float32(0.4) * whole)
+        lane["edge"] = tail.deviation(self.edge(lane), lane["u"], lane["excess"])
+        step = np.where(whole, np.minimum(grain, 1), grain)
+        lane["step_floor"] = np.maximum(np.where(np.isfinite(step), step, 0), TINY)
+        lane["positive"] = (lane["least"] + lane["origin"] >= 0) & np.isfinite(lane["least"])
 
     def _choose(self, lane: Lane) -> None:
         """The predictor that misses least; the tail is told when its deviations change."""
@@ -249,58 +266,61 @@ class Forecaster:
         tail.reset(lane, some, u, excess)  # 98 % and mean excess of a Gaussian
 
 
-def _excess(lane: Lane) -> Singles:
-    """Counts move in steps: their tail is no finer than these."""
-    return np.maximum(tail.mean_excess(lane), np.float32(0.4) * lane["whole"])
-
-
 def _meet(lane: Lane, ticks: Ticks) -> None:
     """What the samples say of the series' nature."""
-    step = np.abs(ticks.y - ticks.before)
-    moved = np.where((step > 0) & (ticks.seen > 0), step, np.float32(np.inf))
-    np.minimum(lane["grain"], moved.min(axis=0), out=lane["grain"])
+    finer = (ticks.moved < lane["grain"]) & (ticks.moved > 0)
+    if lane["seen"].min() == 0:
+        finer &= ticks.seen > 0
+    if np.count_nonzero(finer):
+        moved = np.where(finer, ticks.moved, np.float32(np.inf)).min(axis=0)
+        np.minimum(lane["grain"], moved, out=lane["grain"])
     np.minimum(lane["least"], ticks.y.min(axis=0), out=lane["least"])
-    lane["whole"] &= ((ticks.values == np.rint(ticks.values)) | ~ticks.ok).all(axis=0)
+    whole = np.flatnonzero(lane["whole"])
+    if len(whole):
+        values = ticks.values[:, whole]
+        whole_now = (values == np.rint(values)) | ~ticks.ok[:, whole]
+        lane["whole"][whole] = whole_now.all(axis=0)
 
 
 def _walk(
-    lane: Lane,
-    ticks: Ticks,
-    away: Singles,
-    width: Singles,
-    floor: Singles,
-    given: Flags,
-    excess: Singles,
+    lane: Lane, ticks: Ticks, away: Singles, width: Singles, floor: Singles, given: Flags
 ) -> tuple[Singles, Singles, Flags, Singles]:
     """Tick by tick through a strange stretch: away, jump, outside the band, what it teaches."""
     away, jump = away.copy(), away.copy()
-    out, weight = np.zeros(away.shape, np.bool_), np.zeros_like(away)
-    wanders = lane["wanders"] & (lane["seasonal"] == NONE)
-    grown = lane["n"] >= GROWN
+    out, weight = np.zeros(away.shape, np.bool_), given.astype(np.float32)
     for i, now in enumerate(ticks.times.tolist()):
-        run = lane["run"]
-        walk = REACH * lane["step"] * np.sqrt(run)
-        far = np.maximum(away[i] - walk * wanders, 0)
-        jump[i] = far - np.where(grown, 0, walk * ~wanders)
-        away[i], out[i] = far, given[i] & (far > width[i])
-        weight[i] = (given[i] & ~out[i]) * np.where(run > 0, np.float32(level.UNSURE), 1)
-        some = np.flatnonzero(out[i] | (given[i] & (run > 0)))
-        if np.count_nonzero(out[i]):
-            lane["lead"][:, out[i]] = np.nan
+        some = np.flatnonzero((lane["run"] > 0) | (given[i] & (away[i] > width[i])))
+        here, run = given[i, some], lane["run"][some]
+        walk = REACH * lane["step"][some] * np.sqrt(run)
+        wanders = lane["wanders"][some] & (lane["seasonal"][some] == NONE)
+        far = np.maximum(away[i, some] - walk * wanders, 0)
+        jump[i, some] = far - np.where(lane["n"][some] >= GROWN, 0, walk * ~wanders)
+        away[i, some], outside = far, here & (far > width[i, some])
+        out[i, some] = outside
+        weight[i, some] = (here & ~outside) * np.where(run > 0, np.float32(level.UNSURE), 1)
+        lane["lead"][:, some[outside]] = np.nan
         row = slice(i, i + 1)
-        _lead(lane, away[row], given[row] & ~out[row], floor[row], excess)
+        _lead(lane, ticks.ages[row], away[row], given[row] & ~out[row], floor[row])
+        some = some[outside | (here & (run > 0))]
         if len(some):
             y = ticks.y[i, some]
             over = stretch.follow(lane, some, y, out[i, some], away[i, some], now)
             if len(over):
                 passed = np.zeros((1, lane.n), np.bool_)
                 passed[0, over] = True
-                tail.note(lane, lane["peak_away"][None], passed, floor[row], excess)
+                tail.note(lane, lane["peak_away"][None], passed, floor[row])
     return away, jump, out, weight
 
 
-def _lead(lane: Lane, away: Singles, calm: Flags, floor: Singles, excess: Singles) -> None:
+def _lead(lane: Lane, ages: NDArray[np.int32], away: Singles, calm: Flags, floor: Singles) -> None:
     """Calm deviations teach later; what led to something strange does not."""
-    line = np.concatenate((lane["lead"], np.where(calm, away, np.float32(np.nan))))
-    due, lane["lead"] = line[: len(away)], line[len(away) :]
-    tail.note(lane, due, np.isfinite(due), floor, excess)
+    line, new = lane["lead"], np.where(calm, away, np.float32(np.nan))
+    at = ages - 1 & LEAD - 1
+    if at.shape[1] > 1:  # one tick of series that are not in step
+        place = at[0], np.arange(lane.n)
+        due, line[place] = line[place][None], new[0]
+    else:
+        at = at[:, 0]
+        due = np.concatenate((line[at[:LEAD]], new[: max(len(new) - LEAD, 0)]))
+        line[at[-LEAD:]] = new[-LEAD:]
+    tail.note(lane, due, np.isfinite(due), floor)

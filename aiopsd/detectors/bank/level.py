@@ -26,6 +26,7 @@ CELLS: Final = {
     "fast_miss": Cell(),
     "step": Cell(),  # mean |y - the sample before|
     "wanders": Cell(0, np.bool_),
+    "edge": Cell(),  # deviation at the band's edge, as the epoch holds on to it
     "level_new": Cell(0, np.float32, (5,)),
 }
 
@@ -45,30 +46,31 @@ def begin(lane: Lane, kept: Singles) -> Singles:
     return np.where(wanders, wandered, away)
 
 
-def follow(lane: Lane, ticks: Ticks, edge: Singles) -> Singles:
+def follow(lane: Lane, ticks: Ticks) -> Singles:
     """The fast level before each tick; samples beyond the edge hardly move it."""
-    fast, found = lane["fast"], np.empty_like(ticks.y)
-    gain = np.float32(1 / FAST) * ticks.ok
+    fast, found, edge = lane["fast"], np.empty_like(ticks.y), lane["edge"]
     for i in range(len(found)):
         found[i] = fast
         d = ticks.y[i] - fast
         beyond = np.abs(d) > edge
         if np.count_nonzero(beyond):
-            d = np.where(beyond, np.float32(UNSURE) * np.copysign(edge, d), d)
-        fast += gain[i] * d
+            some = np.flatnonzero(beyond)
+            d[some] = np.float32(UNSURE) * np.copysign(edge[some], d[some])
+        d *= np.float32(1 / FAST)
+        if not ticks.complete:
+            d *= ticks.ok[i]
+        fast += d
     return found
 
 
 def note(lane: Lane, ticks: Ticks, fast: Singles, weight: Singles) -> None:
     """What the epoch will teach, as far as the weight of each sample."""
-    new, d = lane["level_new"], ticks.y - lane["level"]
-    rows = np.empty((len(weight), *new.shape), np.float32)
-    np.multiply(weight, np.abs(ticks.y - ticks.before), out=rows[:, STEPS])
-    np.multiply(weight, np.abs(d), out=rows[:, MISSES])
-    np.multiply(weight, np.abs(ticks.y - fast), out=rows[:, FASTS])
-    np.multiply(weight, d, out=rows[:, MOVES])
-    rows[:, WEIGHTS] = weight
-    total(new, rows)
+    new, moves = lane["level_new"], weight * (ticks.y - lane["level"])
+    total(new[STEPS], weight * ticks.moved)
+    total(new[MOVES], moves)
+    total(new[MISSES], np.abs(moves))
+    total(new[FASTS], weight * np.abs(ticks.y - fast))
+    total(new[WEIGHTS], weight)
 
 
 def learn(lane: Lane, n: Singles) -> None:

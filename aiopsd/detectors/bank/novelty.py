@@ -16,9 +16,9 @@ from typing import Final
 import numpy as np
 
 from aiopsd.detectors.bank import tails, windows
-from aiopsd.detectors.bank.clock import Flags, Singles, Ticks, running, total
+from aiopsd.detectors.bank.clock import Flags, Singles, Ticks, total
 from aiopsd.detectors.bank.windows import Found
-from aiopsd.rows import Cell, Lane
+from aiopsd.rows import At, Cell, Lane
 
 MEMBERS: Final = ("win4", "win64", "season16", "residual", "range", "spread")
 WORDS: Final = (
@@ -41,6 +41,7 @@ FLOOR: Final = np.float32(1e-3)  # of the level: what is never a deviation
 LEAST_REST: Final = np.float32(0.02)  # of the mean deviation: a perfect day has one too
 TINY: Final = np.float32(1e-9)
 LEVELS, DEVS, DIFFS, SPREADS, RESTS, RESTED, TICKS = range(7)  # what an epoch adds up
+RESIDUAL_UNIT, AWAY_MOST, STEP_UNIT, STEP_MOST, SPREAD_UNIT = range(5)  # what it holds on to
 
 CELLS: Final = (
     {
@@ -48,6 +49,7 @@ CELLS: Final = (
         "pace_dev": Cell(),  # mean |y - level|
         "pace_diff": Cell(),  # mean seasonal step
         "pace_new": Cell(0, np.float32, (7,)),
+        "pace_held": Cell(1e-9, np.float32, (5,)),
         "pace_rest": Cell(),  # mean |y - what is usual at this time|
         "pace_rests": Cell(),  # samples of that
         "pace_base": Cell(),  # what was expected at the last tick
@@ -70,24 +72,43 @@ class Novelty:
     capped: Singles  # each member counts at most CAP
 
 
-def observe(lane: Lane, ticks: Ticks, base: Singles) -> Novelty:
-    """``base[T, n]``: what is usual at this time, NaN where nobody knows."""
-    seasonal = np.isfinite(base)
-    expected = np.where(seasonal, base, lane["pace_level"])
-    shape = len(ticks.y), len(MEMBERS), lane.n
-    found = Found(np.empty(shape, np.float32), np.empty(shape, np.bool_))
-    floor = _floor(lane)
-    _range(lane, ticks, floor, found)
-    _residual(lane, ticks, np.abs(ticks.y - expected), seasonal, floor, found)
-    difference = _spread(lane, ticks, expected, floor, found)
-    windows.observe(lane, ticks, expected, seasonal, found)
-    s = tails.surprise(lane, found.v, found.ok)
-    _note(lane, ticks, difference, floor)
+def observe(lane: Lane, ticks: Ticks, base: Singles | None) -> Novelty:
+    """``base[T, n]``: what is usual at this time, NaN where nobody knows; None: nowhere."""
+    shape = ticks.y.shape
+    if base is None:
+        seasonal = np.broadcast_to(np.False_, shape)
+        expected = np.broadcast_to(lane["pace_level"], shape)
+    else:
+        seasonal = np.isfinite(base)
+        expected = np.where(seasonal, base, lane["pace_level"])
+    members = shape[0], len(MEMBERS), shape[1]
+    found = Found(np.empty(members, np.float32), np.empty(members, np.bool_))
+    warm = ticks.ok & (ticks.seen > WARM)
+    rest = ticks.y - expected
+    _range(lane, ticks, warm, found)
+    _residual(lane, np.abs(rest), seasonal & (ticks.seen > WARM), seasonal, found)
+    step = _spread(lane, ticks, expected, found)
+    windows.observe(lane, ticks, rest, seasonal, found)
+    s, beyond = tails.surprise(lane, found.v, found.ok)
+    _note(lane, ticks, step)
     lane["said"] = s[-1]
-    voters = np.maximum(found.ok.sum(axis=1), 1)
-    share = (1 / (voters * (1 + HALF_YOUNG / (ticks.seen + 1)))).astype(np.float32)
-    calm = np.minimum(s, np.float32(DENSE))
-    return Novelty(_sum(calm) * share, _sum(np.minimum(s, np.float32(CAP))) * share)
+    voters = np.add.reduce(found.ok.view(np.uint8), axis=1, dtype=np.uint8)
+    share = 1 / (np.maximum(voters, 1) * (1 + HALF_YOUNG / (ticks.seen + 1)))
+    return _words(s, beyond, share)
+
+
+def _words(s: Singles, beyond: tuple[At, ...], share: Singles) -> Novelty:
+    """The sums of what each member may count for; ``beyond``: where it could be more."""
+    plain = _sum(s)
+    capped = plain
+    high = s[beyond] > CAP
+    if np.count_nonzero(high):
+        row, at = beyond[0][high], beyond[2][high]
+        columns = s[row, :, at]
+        capped = plain.copy()
+        capped[row, at] = _sum(np.minimum(columns, np.float32(CAP)))
+        plain[row, at] = _sum(np.minimum(columns, np.float32(DENSE)))
+    return Novelty(plain * share, capped * share)
 
 
 def _sum(s: Singles) -> Singles:
@@ -98,72 +119,70 @@ def _sum(s: Singles) -> Singles:
     return sum_
 
 
-def _floor(lane: Lane) -> Singles:
-    level = np.abs(lane["pace_level"] + lane["origin"].astype(np.float32))
-    return np.asarray(np.maximum(FLOOR * level, TINY))
-
-
-def _range(lane: Lane, ticks: Ticks, floor: Singles, found: Found) -> None:
+def _range(lane: Lane, ticks: Ticks, warm: Flags, found: Found) -> None:
     """How far beyond all that was seen, in spans."""
-    y, first = ticks.y, ticks.seen[0] == 0
-    if np.count_nonzero(first):
+    y = ticks.y
+    if lane["seen"].min() == 0:
+        first = ticks.seen[0] == 0
         lane["low"] = np.where(first, y[0], lane["low"])
         lane["high"] = np.where(first, y[0], lane["high"])
-    high, low = running(np.maximum, lane["high"], y), running(np.minimum, lane["low"], y)
-    breach = np.maximum(y - high[:-1], low[:-1] - y)
-    breach /= np.maximum(high[:-1] - low[:-1], floor)
-    ok = ticks.ok & (ticks.seen > WARM)
-    found.v[:, RANGE] = np.minimum(np.maximum(breach, 0), 10) * ok
-    found.ok[:, RANGE] = ok
-    lane["high"], lane["low"] = high[-1], low[-1]
+    v = found.v[:, RANGE]
+    v[...], found.ok[:, RANGE] = 0, warm
+    for i in np.flatnonzero(((y > lane["high"]) | (y < lane["low"])).any(axis=1)).tolist():
+        some = np.flatnonzero((y[i] > lane["high"]) | (y[i] < lane["low"]))
+        high, low, now = lane["high"][some], lane["low"][some], y[i, some]
+        breach = np.maximum(now - high, low - now) / np.maximum(high - low, _floor(lane)[some])
+        v[i, some] = np.minimum(breach, 10) * warm[i, some]
+        lane["high"][some], lane["low"][some] = np.maximum(high, now), np.minimum(low, now)
 
 
-def _residual(
-    lane: Lane, ticks: Ticks, rest: Singles, seasonal: Flags, floor: Singles, found: Found
-) -> None:
+def _residual(lane: Lane, rest: Singles, ok: Flags, seasonal: Flags, found: Found) -> None:
     """How far from the profile, in usual distances."""
+    found.ok[:, RESIDUAL] = ok
+    if not np.count_nonzero(seasonal):
+        found.v[:, RESIDUAL] = 0
+        return
     usual, count = lane["pace_rest"], lane["pace_rests"]
-    least = LEAST_REST * np.maximum(lane["pace_dev"], np.float32(0.1) * floor)
-    found.ok[:, RESIDUAL] = ok = seasonal & (ticks.seen > WARM)
-    found.v[:, RESIDUAL] = np.where(ok, rest / np.maximum(usual, least), 0)
+    found.v[:, RESIDUAL] = np.where(ok, rest / lane["pace_held"][RESIDUAL_UNIT], 0)
     calm = np.where(count < EARLY, rest, np.minimum(rest, CLIP * usual)) * seasonal
     total(lane["pace_new"][RESTS], calm)
-    total(lane["pace_new"][RESTED], seasonal.astype(np.float32))
+    total(lane["pace_new"][RESTED], seasonal)
 
 
-def _spread(lane: Lane, ticks: Ticks, expected: Singles, floor: Singles, found: Found) -> Singles:
+def _spread(lane: Lane, ticks: Ticks, expected: Singles, found: Found) -> Singles:
     """Restlessness of the last 16 samples against the last 400; returns the seasonal steps."""
     before = np.concatenate((lane["pace_base"][None], expected[:-1]))
-    difference = np.abs((ticks.y - ticks.before) - (expected - before))
-    difference *= ~ticks.broken
+    step = np.abs((ticks.y - ticks.before) - (expected - before))
+    if np.count_nonzero(ticks.broken):
+        step *= ~ticks.broken
     lane["pace_base"] = expected[-1]
-    a = np.minimum(difference / np.maximum(lane["pace_diff"], floor), 8)
+    a = np.minimum(step / lane["pace_held"][STEP_UNIT], 8)
     rate = np.maximum(np.float32(1 / 16), 1 / (ticks.seen + 1))
     fast, v = lane["spread_fast"], np.empty_like(a)
     for i in range(len(a)):
         fast += rate[i] * (a[i] - fast)
         v[i] = fast
     total(lane["pace_new"][SPREADS], np.minimum(a, 4))
-    ratio = (v + np.float32(0.1)) / (lane["spread_slow"] + np.float32(0.1))
-    found.v[:, SPREAD] = np.abs(np.log(ratio))
-    found.ok[:, SPREAD] = ticks.seen > WARM
-    return np.asarray(difference)
+    v += np.float32(0.1)
+    v /= lane["pace_held"][SPREAD_UNIT]
+    found.ok[:, SPREAD] = ok = ticks.seen > WARM
+    np.abs(np.log(v), out=found.v[:, SPREAD])
+    if not ok.all():
+        found.v[:, SPREAD] *= ok
+    return np.asarray(step)
 
 
-def _note(lane: Lane, ticks: Ticks, difference: Singles, floor: Singles) -> None:
+def _note(lane: Lane, ticks: Ticks, step: Singles) -> None:
     """What the epoch will teach of level and scales."""
-    new, early = lane["pace_new"], ticks.seen < EARLY
-    away = ticks.y - lane["pace_level"]
-    limit = CLIP * np.maximum(lane["pace_dev"], np.float32(0.1) * floor)
-    steps = CLIP * np.maximum(lane["pace_diff"], np.float32(0.1) * floor)
-    calm = np.minimum(np.maximum(away, -limit), limit)
-    slow = np.minimum(difference, steps)
-    if np.count_nonzero(early):
-        calm, slow = np.where(early, away, calm), np.where(early, difference, slow)
-    rows = np.empty((len(away), 3, lane.n), np.float32)
-    rows[:, LEVELS], rows[:, DIFFS] = calm, slow
-    np.abs(calm, out=rows[:, DEVS])
-    total(new[: len(rows[0])], rows)
+    new, away = lane["pace_new"], ticks.y - lane["pace_level"]
+    most, slow = lane["pace_held"][AWAY_MOST], np.minimum(step, lane["pace_held"][STEP_MOST])
+    calm = np.minimum(np.maximum(away, -most), most)
+    if lane["seen"].min() < EARLY:
+        early = ticks.seen < EARLY
+        calm, slow = np.where(early, away, calm), np.where(early, step, slow)
+    total(new[LEVELS], calm)
+    total(new[DEVS], np.abs(calm))
+    total(new[DIFFS], slow)
     new[TICKS] += len(away)
 
 
@@ -180,5 +199,18 @@ def learn(lane: Lane) -> None:
     rest = np.maximum(1 / np.maximum(lane["pace_rests"], 1), 1 / REST)
     lane["pace_rest"] += rest * (new[RESTS] - new[RESTED] * lane["pace_rest"])
     tails.learn(lane, ticks)
-    windows.learn(lane, np.maximum(lane["pace_dev"], np.float32(0.1) * _floor(lane)))
     lane["pace_new"] = 0
+    floor = _floor(lane)
+    scale = np.maximum(lane["pace_dev"], np.float32(0.1) * floor)
+    windows.learn(lane, scale)
+    held = lane["pace_held"]
+    held[RESIDUAL_UNIT] = np.maximum(lane["pace_rest"], LEAST_REST * scale)
+    held[AWAY_MOST] = CLIP * scale
+    held[STEP_UNIT] = np.maximum(lane["pace_diff"], floor)
+    held[STEP_MOST] = CLIP * np.maximum(lane["pace_diff"], np.float32(0.1) * floor)
+    held[SPREAD_UNIT] = lane["spread_slow"] + np.float32(0.1)
+
+
+def _floor(lane: Lane) -> Singles:
+    level = np.abs(lane["pace_level"] + lane["origin"].astype(np.float32))
+    return np.asarray(np.maximum(FLOOR * level, TINY))

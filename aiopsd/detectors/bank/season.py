@@ -43,23 +43,26 @@ class Profile:
             f"{self.name}_end": Cell(np.nan),
         }
 
-    def follow(self, lane: Lane, ticks: Ticks, scale: Singles) -> Singles:
+    def follow(self, lane: Lane, ticks: Ticks, scale: Singles) -> Singles | None:
         """The profile's value at each tick, NaN where that slot was never seen before.
 
-        ``scale[n]``: the usual deviation of the series.
+        None where nobody has seen it. ``scale[n]``: the usual deviation of the series.
         """
         times = np.where(np.isfinite(ticks.times), ticks.times, 0.0)
         since = (times - MONDAY_SECS) % self.period_secs / self.slot_secs
         slots = np.minimum(since.astype(np.int64), self.slots - 1)
         part = (since - slots).astype(np.float32)
-        base = np.empty_like(ticks.y)
-        cuts = [0, *(np.flatnonzero(np.diff(slots)) + 1).tolist(), len(slots)]
+        base = None
+        cuts = [0, *(np.flatnonzero(slots[1:] != slots[:-1]) + 1).tolist(), len(slots)]
         for a, b in pairwise(cuts):
             self._enter(lane, int(slots[a]), float(times[a]), scale)
             begin, end = lane[f"{self.name}_begin"], lane[f"{self.name}_end"]
-            base[a:b] = begin + (end - begin) * part[a:b, None]
-            total(lane[f"{self.name}_sum"], ticks.y[a:b] * ticks.ok[a:b])
-            total(lane[f"{self.name}_count"], ticks.ok[a:b].astype(np.float32))
+            if np.count_nonzero(np.isfinite(begin)):
+                base = np.full_like(ticks.y, np.nan) if base is None else base
+                base[a:b] = begin + (end - begin) * part[a:b, None]
+            y = ticks.y[a:b] if ticks.complete else ticks.y[a:b] * ticks.ok[a:b]
+            total(lane[f"{self.name}_sum"], y)
+            total(lane[f"{self.name}_count"], ticks.ok[a:b])
         return base
 
     def _enter(self, lane: Lane, slot: int, now: float, scale: Singles) -> None:

@@ -22,24 +22,30 @@ CELLS: Final = {
     "stuck_run": Cell(),  # equal samples in a row by now
     "stuck_equal": Cell(),  # weight of the equal ones
     "stuck_all": Cell(),  # of all
+    "stuck_rate": Cell(float(np.log10(2))),  # decades an equal sample is worth
     "stuck_new": Cell(0, np.float32, (2,)),  # this epoch
 }
 
 
 def observe(lane: Lane, ticks: Ticks) -> Singles:
     """What it adds to the common word, in decades, ``[T, n]``."""
-    equal = ticks.ok & (ticks.y == ticks.before) & (ticks.seen > 0)
+    equal = ticks.ok & (ticks.moved == 0)
+    if lane["seen"].min() == 0:
+        equal &= ticks.seen > 0
+    new = lane["stuck_new"]
+    if not np.count_nonzero(equal):
+        lane["stuck_run"] = 0
+        total(new[1], ticks.ok)
+        return np.zeros_like(ticks.y)
     at = np.arange(len(equal), dtype=np.float32)[:, None]
     never = np.full(lane.n, -1, np.float32)
     changed = running(np.maximum, never, np.where(equal, never, at))[1:]
     run = np.where(changed < 0, lane["stuck_run"] + at + 1, at - changed)
     lane["stuck_run"] = run[-1]
-    new = lane["stuck_new"]
     weight = np.where(run > USUAL, RELUCTANT, np.float32(1)) * ticks.ok
     total(new[0], weight * equal)
     total(new[1], weight)
-    share = (lane["stuck_equal"] + np.float32(0.5)) / (lane["stuck_all"] + 1)
-    rare = run * -np.log10(np.minimum(share, 1)) - np.float32(FREE)
+    rare = run * lane["stuck_rate"] - np.float32(FREE)
     return np.asarray(np.clip(np.float32(SHARE) * rare, 0, np.float32(MOST)) * ticks.ok)
 
 
@@ -49,3 +55,5 @@ def learn(lane: Lane) -> None:
     lane["stuck_equal"] += new[0]
     lane["stuck_all"] += new[1]
     lane["stuck_new"] = 0
+    share = (lane["stuck_equal"] + np.float32(0.5)) / (lane["stuck_all"] + 1)
+    lane["stuck_rate"] = -np.log10(np.minimum(share, 1))

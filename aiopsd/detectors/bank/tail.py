@@ -11,7 +11,7 @@ from typing import Final, TypeVar
 
 import numpy as np
 
-from aiopsd.detectors.bank.clock import Flags, Singles, mean, total
+from aiopsd.detectors.bank.clock import Flags, Singles, mean, total, where
 from aiopsd.detectors.bank.tails import DECADE, LEAST, MOST, PRIOR, QUANTILE, SLOWEST, START
 from aiopsd.model import Floats
 from aiopsd.rows import Cell, Lane
@@ -25,6 +25,7 @@ CELLS: Final = {
     "ex": Cell(),  # mean excess, learned
     "prior": Cell(),  # mean excess, first guess
     "hits": Cell(),  # exceedances learned
+    "excess": Cell(float(TINY)),  # mean excess as the epoch holds on to it
     "dev_new": Cell(0, np.float32, (3,)),
 }
 
@@ -72,22 +73,20 @@ def deviation(surprise: Precise, u: Precise, excess: Precise) -> Precise:
     return found
 
 
-def note(lane: Lane, deviation: Singles, known: Flags, least: Singles, excess: Singles) -> None:
+def note(lane: Lane, deviation: Singles, known: Flags, least: Singles) -> None:
     """Deviations ``[T, n]`` that teach; one at most ten times what is known, or ``least``."""
-    new = lane["dev_new"]
-    over = known & (deviation > lane["u"])
-    total(new[SEEN], known.astype(np.float32))
-    flat = np.flatnonzero(over)
-    if len(flat):
-        at = np.unravel_index(flat, over.shape)
-        limit = np.maximum(10 * excess[at[1]], least[at])
-        np.add.at(new[OVER], at[1], np.float32(1))
-        np.add.at(new[SUM], at[1], np.minimum(deviation[at] - lane["u"][at[1]], limit))
+    new, over = lane["dev_new"], known & (deviation > lane["u"])
+    total(new[SEEN], known)
+    if np.count_nonzero(over):
+        row, at = where(over)
+        limit = np.maximum(10 * lane["excess"][at], least[row, at])
+        np.add.at(new[OVER], at, np.float32(1))
+        np.add.at(new[SUM], at, np.minimum(deviation[row, at] - lane["u"][at], limit))
 
 
-def learn(lane: Lane, age: Singles, excess: Singles) -> None:
+def learn(lane: Lane, age: Singles) -> None:
     """An epoch is over; ``age``: samples judged before it."""
-    new, u = lane["dev_new"], lane["u"]
+    new, u, excess = lane["dev_new"], lane["u"], lane["excess"]
     gain = np.maximum(1 / np.sqrt(np.maximum(age, 1)), np.float32(SLOWEST))
     step = gain * np.clip(excess, LEAST * u, 0.5 * np.maximum(u, excess))
     lane["u"] = np.maximum(u + step * (new[OVER] - np.float32(1 - QUANTILE) * new[SEEN]), 0)

@@ -8,11 +8,11 @@ State and learning follow the epochs of ``clock``: asked with frozen numbers, le
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
-from aiopsd.detectors.bank.clock import EPOCH, Flags, Singles, total
+from aiopsd.detectors.bank.clock import EPOCH, Flags, Singles, total, where
 from aiopsd.rows import At, Cell, Lane
 
 QUANTILE: Final = 0.98  # 12 exceedances in 600 samples: rare enough to be a tail, not to starve it
@@ -31,6 +31,7 @@ def cells(members: int) -> dict[str, Cell]:
     shape = (members,)
     return {
         "tail_u": Cell(0, np.float32, shape),
+        "tail_rate": Cell(_rate(np.float32(0)), np.float32, shape),  # root of START / u^2
         "tail_excess": Cell(0, np.float32, shape),  # mean, learned
         "tail_hits": Cell(0, np.float32, shape),  # exceedances learned
         "tail_count": Cell(0, np.float32, shape),  # values seen
@@ -44,6 +45,10 @@ def cells(members: int) -> dict[str, Cell]:
     }
 
 
+def _rate(u: Singles | np.float32) -> Any:
+    return np.float32(np.sqrt(START)) / np.maximum(u, TINY)
+
+
 def excess(lane: Lane) -> Singles:
     """Mean excess, shrunk to the first guess, never below 2 % of the largest seen."""
     hits = lane["tail_hits"]
@@ -51,24 +56,25 @@ def excess(lane: Lane) -> Singles:
     return np.asarray(np.maximum(np.maximum(mean, LEAST * lane["tail_top"]), TINY))
 
 
-def surprise(lane: Lane, v: Singles, ok: Flags) -> Singles:
-    """Decades for ``v[T, M, n]``; 0 where not ok or not known yet. Notes what will be learned."""
-    u, warm = lane["tail_u"], lane["tail_count"] < WARM
-    s = np.minimum(v / np.maximum(u, TINY), np.float32(1e9))  # its square is finite
-    s *= s
-    s *= np.float32(START)
+def surprise(lane: Lane, v: Singles, ok: Flags) -> tuple[Singles, tuple[At, ...]]:
+    """Decades for ``v[T, M, n]``; 0 where not ok or not known yet, and where it is beyond ``u``.
+
+    ``v`` is 0 where not ok. Notes what will be learned.
+    """
+    s = v * lane["tail_rate"]
+    s *= s  # where inf it is beyond u, and told below
+    warm = ok & (lane["tail_count"] < WARM)
     if np.count_nonzero(warm):
-        _warm_up(lane, v, ok & warm)
-        live = ok & ~warm
-        s *= live
-    else:
-        s *= ok
-    total(lane["tail_new"], ok.astype(np.float32))
-    flat = np.flatnonzero(s > START)  # with many axes it takes ten times as long
-    if len(flat):
-        at = np.unravel_index(flat, s.shape)
+        part = np.where(warm, v, np.float32(0))
+        np.maximum(lane["tail_u"], part.max(axis=0), out=lane["tail_u"])
+        total(lane["tail_mean"], part)
+        s[warm] = 0
+        v = v * ~warm
+    total(lane["tail_new"], ok)
+    at = where(v > lane["tail_u"])
+    if len(at[0]):
         s[at] = _exceed(lane, v[at], at[1:])
-    return np.asarray(s)
+    return s, at
 
 
 def _exceed(lane: Lane, v: Singles, at: tuple[At, ...]) -> Singles:
@@ -83,12 +89,6 @@ def _exceed(lane: Lane, v: Singles, at: tuple[At, ...]) -> Singles:
     most = np.where(top > 0, np.minimum(e, 20 * np.maximum(top, mean)), e)
     np.maximum.at(lane["tail_peak"], at, most)
     return np.asarray(s)
-
-
-def _warm_up(lane: Lane, v: Singles, some: Flags) -> None:
-    part = np.where(some, v, np.float32(0))
-    np.maximum(lane["tail_u"], part.max(axis=0), out=lane["tail_u"])
-    total(lane["tail_mean"], part)
 
 
 def learn(lane: Lane, ticks: Singles) -> None:
@@ -108,7 +108,7 @@ def learn(lane: Lane, ticks: Singles) -> None:
         guess = np.maximum((u - lane["tail_mean"] / np.maximum(count, 1)) / 3.5, 0.05 * u)
         lane["tail_prior"] = np.where(warm, guess, lane["tail_prior"])
         moved = np.where(warm, u, moved)
-    lane["tail_u"] = moved
+    lane["tail_u"], lane["tail_rate"] = moved, _rate(moved)
     top = lane["tail_top"]
     top *= 1 - 0.008 * known
     np.maximum(top, lane["tail_peak"], out=top)

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from aiopsd.detectors.bank import tails
 from aiopsd.detectors.bank.clock import DAY_SECS, Flags, Singles, Ticks
-from aiopsd.detectors.bank.codebook import LIMIT, WIDTH, Codebook
+from aiopsd.detectors.bank.codebook import Codebook
+from aiopsd.detectors.bank.nearest import LIMIT, WIDTH
 from aiopsd.rows import Cell, Lane
 
 BOOKS: Final = (
@@ -36,6 +37,7 @@ CELLS: Final = {
     "last64": Cell(0, np.float32, KEPT),  # the last sixteens
     "held": Cell(0, np.float32, (len(BOOKS),)),  # each book's newest distance
     "held_ok": Cell(0, np.bool_, (len(BOOKS),)),
+    "vigilance": Cell(0, np.float32, (len(BOOKS),)),  # codes from which on a window is kept
 } | {name: cell for book in BOOKS for name, cell in book.cells.items()}
 
 
@@ -43,7 +45,7 @@ CELLS: Final = {
 class Found:
     """What members say of ``T`` ticks, ``[T, members, n]``, before it is calibrated."""
 
-    v: Singles
+    v: Singles  # 0 where not ok
     ok: Flags
 
 
@@ -53,30 +55,32 @@ class _Full:
 
     rows: NDArray[np.intp]
     pick: slice | NDArray[np.intp]
-    ages: NDArray[np.int32]  # [rows, picked], the tick included
+    ages: NDArray[np.int32]  # [rows, picked], or [rows, 1]: the tick included
 
 
-def observe(lane: Lane, ticks: Ticks, expected: Singles, seasonal: Flags, found: Found) -> None:
-    """Fills in the distances of the books, in units of the series."""
+def observe(lane: Lane, ticks: Ticks, rest: Singles, seasonal: Flags, found: Found) -> None:
+    """Fills in the distances of the books, in units of the series.
+
+    ``rest[T, n]``: the samples less what was expected.
+    """
     books = slice(0, len(BOOKS))
     found.v[:, books], found.ok[:, books] = lane["held"], lane["held_ok"]
-    ages = lane["age"] + np.arange(1, len(ticks.y) + 1, dtype=np.int32)[:, None]
-    samples = _shift(lane, "last4", ticks.y)
-    rests = _shift(lane, "rest4", ticks.y - expected)
-    every = _Full(np.arange(len(ages)), slice(None), ages)
+    samples, rests = _shift(lane, "last4", ticks.y), _shift(lane, "rest4", rest)
+    every = _Full(np.arange(len(ticks.y)), slice(None), ticks.ages)
     _look(lane, WIN4, samples, every, None, found)
-    rows, some = _due(ages, WIDTH)
+    rows, some = _due(ticks.ages, lane.n)
     if not some.any():
         return
     part, pick = lane.only(some), _pick(some)
-    fours = _Full(rows, pick, ages[rows][:, pick])
+    fours = _Full(rows, pick, ticks.ages[rows][:, pick])
     blocks = _shift(part, "last16", _means(samples, rows)[:, pick])
-    rest = _shift(part, "rest16", _means(rests, rows)[:, pick])
-    _look(part, SEASON16, rest, fours, seasonal[rows][:, pick], found)
-    some = fours.ages[-1] % (WIDTH * WIDTH) == 0
-    if np.count_nonzero(some):
+    rests = _shift(part, "rest16", _means(rests, rows)[:, pick])
+    _look(part, SEASON16, rests, fours, seasonal[rows][:, pick], found)
+    _, some = _due(fours.ages[-1:] // WIDTH, part.n)
+    if some.any():
         last, within = part.only(some), _pick(some)
-        ended = _Full(rows[-1:], np.arange(lane.n)[pick][within], fours.ages[-1:, within])
+        at = within if isinstance(pick, slice) else pick[within]
+        ended = _Full(rows[-1:], at, fours.ages[-1:, within])
         mean = _means(blocks, np.array([len(blocks) - WIDTH]))[:, within]
         _look(last, WIN64, _shift(last, "last64", mean), ended, None, found)
         last.close()
@@ -88,24 +92,25 @@ def _look(
 ) -> None:
     """The novelty of each window that ended; it stands until the next one ends."""
     book, unit = BOOKS[which], lane["unit"]
-    ready = full.ages > WIDTH * book.every
+    shape = len(full.rows), lane.n
+    ready = np.broadcast_to(full.ages > WIDTH * book.every, shape)
     if book.every > 1:
-        ready &= WIDTH * book.every * lane["step_secs"] <= LONGEST_SECS
+        ready = ready & (WIDTH * book.every * lane["step_secs"] <= LONGEST_SECS)
     if not ready.any():
         found.ok[full.rows[0] :, which, full.pick] = lane["held_ok"][which] = False
+        found.v[full.rows[0] :, which, full.pick] = lane["held"][which] = 0
         return
     codes = np.rint(blocks / unit)
     codes = np.minimum(np.maximum(codes, -LIMIT), LIMIT).astype(np.int16)
-    windows = np.empty((WIDTH, *full.ages.shape), np.int16)
+    windows = np.empty((WIDTH, *shape), np.int16)
     for j in range(WIDTH):
-        windows[j] = codes[j : j + len(full.rows)]
+        windows[j] = codes[j : j + len(windows[j])]
     counted = full.ages % WIDTH == 0  # a sample of the hits is enough
     distance, good = book.novelty(lane, windows, ready, counted)
-    if wanted is not None:
-        good &= wanted
-    known = lane["tail_count"][which] >= tails.WARM
-    vigilance = np.where(known, lane["tail_u"][which] / unit, np.float32(0))
-    book.keep(lane, windows, distance, good & (distance > vigilance), full.ages)
+    if wanted is not None and not wanted.all():
+        good = good & wanted
+        distance *= good
+    book.keep(lane, windows, distance, good & (distance > lane["vigilance"][which]), full.ages)
     distance *= unit
     if book.every == 1:
         found.v[:, which], found.ok[:, which] = distance, good
@@ -130,14 +135,20 @@ def learn(lane: Lane, scale: Singles) -> None:
         unit[some] = np.ldexp(unit[some], power[some])
         for book in BOOKS:
             book.rescale(lane, some, power[some])
+    books = slice(0, len(BOOKS))
+    known = lane["tail_count"][books] >= tails.WARM
+    lane["vigilance"] = np.where(known, lane["tail_u"][books] / unit, np.float32(0))
 
 
-def _due(ages: NDArray[np.int32], every: int) -> tuple[NDArray[np.intp], Flags]:
-    """Several ticks are only ever given of series that are in step (``clock.room``)."""
+def _due(ages: NDArray[np.int32], n: int) -> tuple[NDArray[np.intp], Flags]:
+    """Rows and series whose age is a multiple of four.
+
+    Several ticks are only ever given of series that are in step (``clock.room``).
+    """
     if len(ages) == 1:
-        return np.zeros(1, np.intp), np.asarray(ages[0] % every == 0)
-    rows = np.flatnonzero(ages[:, 0] % every == 0)
-    return rows, np.full(ages.shape[1], len(rows) > 0)
+        return np.zeros(1, np.intp), np.broadcast_to(ages[0] % WIDTH == 0, n)
+    rows = np.flatnonzero(ages[:, 0] % WIDTH == 0)
+    return rows, np.full(n, len(rows) > 0)
 
 
 def _pick(some: Flags) -> slice | NDArray[np.intp]:

@@ -5,7 +5,7 @@ import pytest
 
 from aiopsd.contracts import Explaining, Lesson, Teachable
 from aiopsd.detectors.band import Band, BandSettings
-from aiopsd.detectors.bank.codebook import two_smallest
+from aiopsd.detectors.bank.nearest import MOST, nearest
 from aiopsd.detectors.entity import Entity
 
 MONDAY_S = 1_704_067_200.0
@@ -134,12 +134,19 @@ def test_columns_of_one_thing_are_judged_together() -> None:
     np.testing.assert_array_equal(Entity().observe(at, alone).score, alone.score[:, 0])
 
 
-def test_the_two_nearest_are_the_two_smallest() -> None:
+@pytest.mark.parametrize("windows", [1, 40, MOST])
+@pytest.mark.parametrize("size", [16, 20, 31, 64])
+def test_the_two_nearest_are_the_two_smallest(size: int, windows: int) -> None:
+    """Few at once or many in groups: each way is the plain one."""
     random = np.random.default_rng(8)
-    for rows in (2, 3, 5, 20, 31, 64):
-        numbers = random.integers(0, 50, (rows, 40)).astype(np.uint16)
-        near, next_ = two_smallest(numbers)
-        np.testing.assert_array_equal(np.sort(numbers, axis=0)[:2], [near, next_])
+    book, wanted = (random.integers(-8191, 8192, (k, 4, windows)) for k in (size, 1))
+    book[: size // 2] = wanted + random.integers(0, 3, book[: size // 2].shape)  # with equals
+    near = np.empty((2, 1, windows), np.uint16)
+    codes = [one.astype(np.int16) for one in (book, wanted.transpose(1, 0, 2))]
+    found = nearest(*codes, near)
+    plain = np.abs(book - wanted).sum(axis=1)
+    np.testing.assert_array_equal(found[:, 0], plain)
+    np.testing.assert_array_equal(near[:, 0], np.sort(plain, axis=0)[:2])
 
 
 def test_the_light_tier_is_small() -> None:

@@ -1,0 +1,88 @@
+"""The two nearest prototypes of many windows at once.
+
+Codes are 16-bit, so that one instruction compares sixteen series. The search is the largest single
+part of the bank's work: it goes through a group of prototypes at a time, for as many series as
+the cache holds, and keeps the two smallest distances as it goes.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+Codes = NDArray[np.int16]
+Distances = NDArray[np.uint16]
+WIDTH: Final = 4  # codes a window
+LIMIT: Final = 8191  # of a code: four absolute differences still fit uint16
+GROUP: Final = 8  # prototypes at a time; a book has at least two groups
+MOST: Final = 8192  # windows at a time: with a group's distances to them they fill half a cache
+SMALL: Final = 1 << 15  # differences: from fewer than these on, fewer calls are worth more
+
+
+def nearest(book: Codes, windows: Codes, two: Distances) -> Distances:
+    """The two smallest L1 distances go into ``two[2, T, n]``; returns all, until the next call.
+
+    ``book[P, WIDTH, n]``, ``windows[WIDTH, T, n]`` with ``T * n`` at most ``MOST``; answers
+    ``[P, T, n]``.
+    """
+    if windows.size * len(book) <= SMALL:
+        parts = np.abs(book[:, :, None] - windows)
+        all_ = np.add.reduce(parts, axis=1, dtype=np.uint16)
+        two[...] = np.sort(all_, axis=0)[:2]
+        return np.asarray(all_)
+    all_, part, low, high = _space(len(book), windows[0].shape)
+    for first in range(0, len(book), GROUP):
+        found = all_[first : first + GROUP]
+        k = len(found)
+        _distances(book[first : first + GROUP], windows, part[:k], found)
+        if first == 0:
+            continue
+        if first == GROUP:
+            np.minimum(all_[:k], found, out=low[:k])
+            np.maximum(all_[:k], found, out=high[:k])
+            continue
+        middle = part.view(np.uint16)[:k]
+        np.maximum(low[:k], found, out=middle)
+        np.minimum(high[:k], middle, out=high[:k])
+        np.minimum(low[:k], found, out=low[:k])
+    two[0], two[1] = _final(low, high)
+    return all_
+
+
+def _distances(book: Codes, windows: Codes, part: Codes, found: Distances) -> None:
+    """L1, into ``found``; ``part`` is work space."""
+    np.subtract(book[:, 0, None], windows[0], out=part)
+    np.abs(part, out=found.view(np.int16))
+    for j in range(1, WIDTH):
+        np.subtract(book[:, j, None], windows[j], out=part)
+        np.abs(part, out=part)
+        np.add(found, part.view(np.uint16), out=found)
+
+
+def _final(low: Distances, high: Distances) -> tuple[Distances, Distances]:
+    """The two smallest of pairs ``low <= high``, along axis 0, by a tournament of whole rows."""
+    while len(low) > 1:
+        half = len(low) // 2
+        np.minimum(high[:half], high[half:], out=high[:half])
+        most = np.maximum(low[:half], low[half:], out=high[half:])
+        np.minimum(high[:half], most, out=high[:half])
+        np.minimum(low[:half], low[half:], out=low[:half])
+        low, high = low[:half], high[:half]
+    return low[0], high[0]
+
+
+_spaces: dict[int, tuple[Any, ...]] = {}
+
+
+def _space(size: int, shape: tuple[int, ...]) -> tuple[Distances, Codes, Distances, Distances]:
+    """Work space: fresh large arrays would cost page faults. Holds nothing between calls."""
+    if size not in _spaces:
+        types = (size, np.uint16), (GROUP, np.int16), (GROUP, np.uint16), (GROUP, np.uint16)
+        _spaces[size] = tuple(np.empty(rows * MOST, dtype) for rows, dtype in types)
+    windows = math.prod(shape)
+    all_, *parts = _spaces[size]
+    part, low, high = (one[: GROUP * windows].reshape(GROUP, *shape) for one in parts)
+    return all_[: size * windows].reshape(size, *shape), part, low, high
