@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -11,7 +10,7 @@ from functools import partial
 from typing import Any
 
 from aiopsd.contracts import SourceContext
-from aiopsd.errors import Refused, Unreachable
+from aiopsd.errors import Unreachable
 from aiopsd.model import Position, Reading
 from aiopsd.settings import Duration, SecretFile, Settings
 from aiopsd.sources.fetch import (
@@ -186,10 +185,9 @@ class LokiSource:
             try:
                 async for reading in reader.read():
                     await put(reading)
-            except (Refused, Unreachable) as trouble:
-                await asyncio.sleep(reader.wait_secs(trouble))
-            else:
-                await bell.wait()
+            except Unreachable as trouble:  # of our own clock
+                self._context.health.gone(self._context.name, str(trouble))
+            await bell.wait()
 
     async def commit(self, position: Position) -> None:
         """Nothing to do: Loki keeps the lines, we keep the position."""

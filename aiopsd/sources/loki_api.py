@@ -42,7 +42,7 @@ class RangeRefused(Refused):
         self.longest_secs = longest_secs
 
 
-class Costly(Refused):
+class Costly(Unreachable):
     """The server reads no more than so many bytes at once; less time holds fewer of them."""
 
 

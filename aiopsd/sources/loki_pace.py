@@ -27,7 +27,7 @@ class Pace:
         self._failures = 0
 
     def window_read(self) -> None:
-        """What was halved after a timeout grows again."""
+        """What was halved after a timeout, or because it cost too much, grows again."""
         self.window_ns = min(self._longest_ns, self.window_ns * 2)
 
     def caught_up(self) -> None:
@@ -42,7 +42,7 @@ class Pace:
             case RangeRefused(longest_secs=longest) if int(longest * _NS) < asked_ns:
                 self.window_ns = self._longest_ns = int(longest * _NS)
             case Costly() if asked_ns > _SHORTEST_NS:
-                self.window_ns = self._longest_ns = max(_SHORTEST_NS, asked_ns // 2)
+                self.window_ns = max(_SHORTEST_NS, asked_ns // 2)
             case TooLarge() if self.limit > 1:
                 self.limit //= 2
             case _:

@@ -7,20 +7,24 @@ slower pass finds the lines that came late.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from bisect import bisect_right
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from aiopsd.contracts import SourceContext
 from aiopsd.errors import Refused, Unreachable
-from aiopsd.model import LogBatch, LogLine, Reading
-from aiopsd.sources.loki_api import Found, LokiApi, Page
+from aiopsd.model import Labels, LogBatch, LogLine, Reading
+from aiopsd.sources.fetch import TooLarge
+from aiopsd.sources.loki_api import Found, LimitRefused, LokiApi, Page
 from aiopsd.sources.loki_crowd import Crowd
 from aiopsd.sources.loki_cursor import Cursor
 from aiopsd.sources.loki_pace import Pace
 
 log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 _NS = 10**9
 _LAGGING_NS = 600 * _NS
@@ -50,13 +54,14 @@ class Reader:
         self._cursor = cursor
         self._pace = Pace(wanted.limit)
         self._asked_ns = 0
+        self._half_late_ns = int(wanted.late_secs * _NS) // 2
         self._next_sweep_ns = 0
         self._lagging = False
 
     async def read(self) -> AsyncIterator[Reading]:
         """Everything up to now, in order; and now and then what came late.
 
-        Raises Refused or Unreachable; calling it again goes on where it stopped.
+        Waits where the server is in trouble. Raises Unreachable where our clock is.
         """
         cursor, now_ns = self._cursor, self._now_ns()
         end_ns = now_ns - int(self._wanted.delay_secs * _NS)
@@ -64,17 +69,16 @@ class Reader:
         if now_ns >= self._next_sweep_ns:
             async for reading in self._sweep():
                 yield reading
-            self._next_sweep_ns = now_ns + int(self._wanted.late_secs * _NS) // 2
+            took_ns = self._now_ns() - now_ns
+            self._next_sweep_ns = now_ns + took_ns + max(self._half_late_ns, 2 * took_ns)
+        self._tell_lag(end_ns)
         while cursor.cursor_ns < end_ns:
             history = cursor.cursor_ns < cursor.live_ns
-            stop_ns = min(end_ns, cursor.cursor_ns + self._pace.window_ns)
-            stop_ns = min(stop_ns, cursor.live_ns) if history else stop_ns
-            self._tell_lag(end_ns)
+            stop_ns = min(end_ns, cursor.live_ns) if history else end_ns
             async for found, to_ns, final_ns in self._pages(cursor.cursor_ns, stop_ns):
                 from_ns, lines = cursor.cursor_ns, cursor.advance(found, to_ns, final_ns)
                 self._context.count("lines", len(lines))
                 yield Reading(self._ticks(from_ns, to_ns, lines, history), cursor.position())
-            self._pace.window_read()
         self._pace.caught_up()
         self._tell_lag(end_ns)
 
@@ -96,15 +100,12 @@ class Reader:
     async def _sweep(self) -> AsyncIterator[Reading]:
         """Reads what may still have changed once more, and hands on the lines that are new."""
         cursor, final_ns = self._cursor, self._final_ns()
-        start_ns, end_ns = cursor.floor_ns, cursor.cursor_ns
-        while start_ns < end_ns:
-            stop_ns = min(end_ns, start_ns + self._pace.window_ns)
-            async for found, _, _ in self._pages(start_ns, stop_ns):
-                if lines := cursor.late(found):
-                    self._context.count("late_lines", len(lines))
-                    history = lines[-1].time_ns < cursor.live_ns
-                    yield Reading((LogBatch(end_ns / _NS, lines, history),), cursor.position())
-            start_ns = stop_ns
+        end_ns = cursor.cursor_ns
+        async for found, _, _ in self._pages(cursor.floor_ns, end_ns):
+            if lines := cursor.late(found):
+                self._context.count("late_lines", len(lines))
+                history = lines[-1].time_ns < cursor.live_ns
+                yield Reading((LogBatch(end_ns / _NS, lines, history),), cursor.position())
         cursor.swept(final_ns)
         if cursor.forgotten:
             self._context.count("keys_forgotten_early", cursor.forgotten)
@@ -115,30 +116,48 @@ class Reader:
     ) -> AsyncIterator[tuple[Sequence[Found], int, int]]:
         """(lines, before which time all are read, before which time none will come any more).
 
-        A page is cut inside a nanosecond, so the next one begins at that same nanosecond.
+        A page is cut inside a nanosecond, so the next one begins at that same nanosecond. Whatever
+        goes wrong, what was read is not asked for again.
         """
         while start_ns < end_ns:
             final_ns = self._final_ns()
-            page = await self._page(self._wanted.query, start_ns, end_ns, self._pace.limit)
-            newest_ns = page.found[-1].line.time_ns if page.full else end_ns
-            if page.full and newest_ns == start_ns:
-                newest_ns += 1
-                yield await self._crowd(start_ns), newest_ns, final_ns
-            else:
-                yield page.found, newest_ns, final_ns
+            stop_ns = min(end_ns, start_ns + self._pace.window_ns)
+            try:
+                page = await self._page(self._wanted.query, start_ns, stop_ns, self._pace.limit)
+                found: Sequence[Found] = page.found
+                newest_ns = stop_ns
+                if page.full:
+                    newest_ns = page.found[-1].line.time_ns
+                    if newest_ns == start_ns:
+                        found, newest_ns = await self._crowd(start_ns), start_ns + 1
+                else:
+                    self._pace.window_read()
+            except (Refused, Unreachable) as trouble:
+                await asyncio.sleep(self._wait_secs(trouble))
+                continue
+            yield found, newest_ns, final_ns
             start_ns = newest_ns
 
     async def _crowd(self, at_ns: int) -> Sequence[Found]:
-        crowd = Crowd(
-            self._context,
-            self._wanted.query,
-            at_ns,
-            lambda query, limit: self._page(query, at_ns, at_ns + 1, limit),
-        )
-        return await crowd.lines(
-            self._pace.limit,
-            lambda: self._api.streams(self._wanted.query, at_ns - _NS, at_ns + _NS),
-        )
+        async def ask(query: str, limit: int) -> Page:
+            return await self._insist(lambda: self._page(query, at_ns, at_ns + 1, limit))
+
+        async def streams() -> Sequence[Labels]:
+            query, around = self._wanted.query, (at_ns - _NS, at_ns + _NS)
+            return await self._insist(lambda: self._api.streams(query, *around))
+
+        crowd = Crowd(self._context, self._wanted.query, at_ns, ask)
+        return await crowd.lines(self._pace.limit, streams)
+
+    async def _insist(self, ask: Callable[[], Awaitable[T]]) -> T:
+        """One of many answers that are of use only together. Raises LimitRefused or TooLarge."""
+        while True:
+            try:
+                return await ask()
+            except (LimitRefused, TooLarge):
+                raise
+            except (Refused, Unreachable) as trouble:
+                await asyncio.sleep(self._wait_secs(trouble))
 
     async def _page(self, query: str, start_ns: int, end_ns: int, limit: int) -> Page:
         self._asked_ns = end_ns - start_ns
@@ -147,7 +166,7 @@ class Reader:
         self._context.health.back(self._context.name)
         return page
 
-    def wait_secs(self, trouble: Refused | Unreachable) -> float:
+    def _wait_secs(self, trouble: Refused | Unreachable) -> float:
         """How long to wait before reading on, after adapting to what the server said."""
         if self._pace.adapted(trouble, self._asked_ns):
             return 0.0

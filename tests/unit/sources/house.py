@@ -21,6 +21,7 @@ class House:
     counts: Counter[str] = field(default_factory=Counter)
     gauges: dict[str, Callable[[], float]] = field(default_factory=dict)
     queries: Sequence[Query] = ()
+    history_secs: float = 0.0
     gone: list[str] = field(default_factory=list)
     """Reasons, one for each time that the other side went away."""
     away: bool = False
@@ -34,6 +35,7 @@ class House:
             count=self._count,
             gauge=self.gauges.__setitem__,
             queries=self.queries,
+            history_secs=self.history_secs,
             base=self.base,
         )
 

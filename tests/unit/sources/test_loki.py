@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import aclosing, asynccontextmanager, closing
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import looptime
 import pytest
@@ -343,6 +344,39 @@ async def test_trouble_in_the_middle_of_catching_up_changes_nothing(fault: Fault
 
 
 @pytest.mark.looptime
+async def test_late_lines_are_found_however_often_the_search_is_disturbed() -> None:
+    """It goes on where it was: else, of twenty pages with a fault in every fifth, none counted."""
+    world = World(LokiSettings(url="http://loki", limit=2))
+    for i in range(40):
+        world.push(30 + i / 2, f"line {i}")
+    await world.read(60)
+    world.push(30.2, "late")
+    world.server.faults = [fine, fine, fine, fine, failing(500)] * 200
+    assert "late" in await world.read(45)
+    assert Counter(line.text for line in world.lines).most_common(1)[0][1] == 1
+
+
+@pytest.mark.looptime
+async def test_a_crowd_is_read_however_often_that_is_disturbed() -> None:
+    world = World(LokiSettings(url="http://loki", limit=10), max_entries=10)
+    texts = [f"order {i:04}" for i in range(300)]
+    world.push(-100, *texts)
+    world.server.faults = [fine, fine, fine, fine, timeout] * 200
+    assert sorted(await world.read(60)) == texts
+
+
+@pytest.mark.looptime
+async def test_a_slow_search_for_late_lines_leaves_most_of_the_time_to_new_ones() -> None:
+    world = World(LokiSettings(url="http://loki", limit=2, late=Duration(8), every=Duration(1)))
+    for i in range(6000):
+        world.push(i / 50, f"line {i}")  # a search takes six seconds, and is due every four
+    await world.read(120)
+    starts = [int(p["start"]) for p in world.server.asked]
+    assert sum(b < a for a, b in pairwise(starts)) <= 8, "it looked back"
+    assert len(world.lines) > 100 * 50
+
+
+@pytest.mark.looptime
 async def test_a_server_that_asks_for_patience_gets_it() -> None:
     world = World()
     world.push(-10, "line")
@@ -398,8 +432,7 @@ async def test_a_window_that_costs_too_much_is_asked_for_in_halves(words: str) -
     assert await world.read(3) == [f"line {i}" for i in range(50)]
     assert not world.house.gone
     widths = [round((int(p["end"]) - int(p["start"])) / NS) for p in world.server.asked]
-    assert widths[:4] == [295, 148, 74, 37]
-    assert max(widths[3:]) <= 37
+    assert widths == [295, 148, 74, 37, 74, 148, 37], "and over more again"
 
 
 @pytest.mark.looptime
