@@ -212,9 +212,9 @@ class House:
 
     def _queries(self, source: str) -> tuple[Query, ...]:
         return tuple(
-            Query(rule.id, rule.promql, self.config.every_secs(rule))
+            Query(rule.id, question, self.config.every_secs(rule))
             for rule in self.config.rules
-            if rule.promql and self.config.asked(rule) == source
+            if (question := rule.promql or rule.logql) and self.config.asked(rule) == source
         )
 
     def _detection(self) -> Detection:

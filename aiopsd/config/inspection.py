@@ -16,8 +16,9 @@ from aiopsd.errors import ConfigError
 from aiopsd.executors import ExecutorSettings, default_executors
 from aiopsd.model import Mode
 from aiopsd.remediation.playbook import Playbook, load_playbook
-from aiopsd.settings import Reader
+from aiopsd.settings import Reader, Settings
 from aiopsd.sources.alertmanager import AlertmanagerSettings
+from aiopsd.sources.loki import LokiSettings
 from aiopsd.sources.prometheus import PrometheusSettings
 
 NOTHING: Final[frozenset[str]] = frozenset()
@@ -49,7 +50,9 @@ class Config:
         return next(iter(_askable(self.daemon)), None)
 
     def asked(self, rule: RuleSettings) -> str | None:
-        """Which source this rule's PromQL is asked of."""
+        """Which source this rule's PromQL or LogQL is asked of."""
+        if rule.logql:
+            return rule.source or next(iter(_askable(self.daemon, LokiSettings)), None)
         return rule.source or self.querier
 
     def every_secs(self, rule: RuleSettings) -> float:
@@ -104,9 +107,9 @@ def inspect(path: Path) -> tuple[Config | None, list[Problem]]:
     return Config(path, settings, rules, playbooks, executors), problems
 
 
-def _askable(settings: DaemonSettings) -> list[str]:
-    """Sources that answer PromQL."""
-    return [n for n, one in settings.sources.items() if isinstance(one, PrometheusSettings)]
+def _askable(settings: DaemonSettings, kind: type[Settings] = PrometheusSettings) -> list[str]:
+    """Sources that answer PromQL; those of Loki answer LogQL."""
+    return [n for n, one in settings.sources.items() if isinstance(one, kind)]
 
 
 def _streams(settings: DaemonSettings) -> bool:
@@ -192,10 +195,14 @@ class _Inspection:
         """Why nobody can answer this rule, and by which key; nothing when somebody can."""
         if "sources" in self.missing:
             return
-        known = _askable(self.settings)
+        kind, tag = (LokiSettings, "loki") if rule.logql else (PrometheusSettings, "prometheus")
+        known = _askable(self.settings, kind)
         if rule.source and rule.source not in known:
             names = ", ".join(known) or "none"
-            yield "source", f"no prometheus source {rule.source!r}; known: {names}"
+            yield "source", f"no {tag} source {rule.source!r}; known: {names}"
+        elif rule.logql:
+            if not known:
+                yield "logql", "LogQL needs a source of type loki"
         elif rule.promql and not rule.select and not known:
             yield "promql", ("PromQL needs a source of type prometheus; without one, write "
                              "`select`")  # fmt: skip

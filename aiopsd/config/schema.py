@@ -14,6 +14,7 @@ from aiopsd.model import Kind, Mode, Severity
 from aiopsd.notifiers import NotifierSettings
 from aiopsd.settings import Address, Duration, Settings
 from aiopsd.sources import SourceSettings
+from aiopsd.sources.loki_query import checked_metric
 from aiopsd.transforms import PREFIX, Agg, As, Selection, compile_selection
 
 STATE = "state"
@@ -33,14 +34,15 @@ class RuleSettings(Settings, frozen=True, kw_only=True):
     id: str
     promql: str | None = None
     select: str | None = None
+    logql: str | None = None
     as_: As = msgspec.field(default="value", name="as")
     by: tuple[str, ...] = ()
     without: tuple[str, ...] = ()
     over: str | None = None
     window: Duration = Duration(60)
     agg: Agg = "sum"
-    source: str = ""  # of several Prometheus sources, the one to ask
-    every: Duration | None = None  # how often PromQL is asked; none: as its source says
+    source: str = ""  # of several Prometheus or Loki sources, the one to ask
+    every: Duration | None = None  # how often PromQL or LogQL is asked; none: as its source says
     detector: DetectorSettings | None = None
     change: ChangeSettings | None = None
     for_: Duration = msgspec.field(default=Duration(0), name="for")
@@ -57,8 +59,7 @@ class RuleSettings(Settings, frozen=True, kw_only=True):
             raise ValueError(f"`id: {self.id}` must be a word of letters, digits and _ . : -")
         if self.id.startswith(PREFIX):
             raise ValueError(f"`id: {self.id}`: `{PREFIX}` begins the ids of the built-in watch")
-        if not self.promql and not self.select:
-            raise ValueError("a rule needs `promql` (asked of Prometheus) or `select` (streamed)")
+        self._check_question()
         if (self.detector is None) == (self.change is None):
             raise ValueError("a rule needs a `detector` or a `change`, and not both")
         if not self.entity:
@@ -72,6 +73,15 @@ class RuleSettings(Settings, frozen=True, kw_only=True):
             raise ValueError("`without` takes every label of `entity`: nobody knew what is sick")
         if self.select:
             self.selection()
+
+    def _check_question(self) -> None:
+        if not self.promql and not self.select and not self.logql:
+            raise ValueError("a rule needs `promql` (asked of Prometheus), `logql` (asked of Loki) "
+                             "or `select` (streamed)")  # fmt: skip
+        if self.logql:
+            if self.promql or self.select:
+                raise ValueError("`logql` stands alone: no `promql` or `select` beside it")
+            checked_metric(self.logql)
 
     def selection(self) -> Selection:
         window_secs = float(self.window)

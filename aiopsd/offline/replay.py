@@ -78,7 +78,8 @@ async def replay(
 ) -> Report:
     """Raises Unreachable when a source is not there at all; a rule in trouble stops no other."""
     replaying = _Replaying(config, window, clock, told)
-    await replaying.look({name for rule in rules if (name := config.asked(rule))})
+    asked = {config.asked(rule) for rule in rules if not rule.logql}
+    await replaying.look({name for name in asked if name})
     reports = [await replaying.rule(rule) for rule in rules]
     return Report(window, tuple(reports), replaying.incidents())
 
@@ -106,6 +107,8 @@ class _Replaying:
     async def rule(self, rule: RuleSettings) -> RuleReport:
         if rule.detector is None:
             return RuleReport(rule.id, "watches a label for changes, and judges nothing")
+        if rule.logql:
+            return RuleReport(rule.id, "asks Loki, and only the history of Prometheus is replayed")
         streamed = rule.promql is None or self._config.streamed(rule)
         if streamed and rule.selection().selector.name == LOGS:
             return RuleReport(rule.id, "counts log lines, which Prometheus does not keep")
