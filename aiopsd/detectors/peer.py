@@ -1,8 +1,9 @@
 """One of many that should be alike: replicas of a deployment, disks of an array, zones.
 
-Each member is expected where its peers are now, with its own usual difference to them
-(``kin``), and judged by how rare such a deviation was on its own history (``rarity``). When the
-group moves, all are expected to move; when it falls apart, nobody is an outlier.
+Each member is expected where its peers are now, with its own usual difference to them (``kin``),
+and judged by how rare such a deviation was on its own history (``rarity``), less what is usual for
+the group's rarest (``peaks``). When the group moves, all are expected to move; when it falls
+apart, nobody is an outlier.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aiopsd.detectors.bank import tail
-from aiopsd.detectors.groups import kin, rarity, spell
+from aiopsd.detectors.groups import kin, peaks, rarity, spell
 from aiopsd.detectors.groups.kin import WARM
 from aiopsd.detectors.groups.rounds import HUGE, Round, Rounds
 from aiopsd.detectors.sensitivity import WEIGHT, Sensitivity
@@ -82,8 +83,8 @@ class Peer:
     def __init__(self, settings: PeerSettings, labels: Callable[[int], Labels]) -> None:
         self.settings = settings
         self._weight = WEIGHT[settings.sensitivity]
-        columns = _MEMBER | kin.COLUMNS | rarity.COLUMNS | spell.COLUMNS
-        self._rounds = Rounds(settings.group_by, labels, columns, _GROUP)
+        columns = _MEMBER | kin.COLUMNS | rarity.COLUMNS | spell.COLUMNS | peaks.TIRED
+        self._rounds = Rounds(settings.group_by, labels, columns, _GROUP | peaks.COLUMNS)
 
     def observe(self, batch: Batch) -> Scores:
         """Scores the rounds that are over, the series of the batch first (``Rounds.scores``)."""
@@ -101,17 +102,22 @@ class Peer:
         n = rows["n"][at]
         rows["whole"][at] &= x == np.rint(x)
         more, times = kin.centres(rows, over, self._counts(over, n >= WARM))
-        expected = kin.expected(rows, at, more, times)
+        expected, other = kin.expected(rows, at, more, times)
         apart = self._apart(over, np.abs(x - expected))
         away, floor = self._away(at, (x - expected) / apart), self._floor(at, expected)
         u, excess = self._tail(over, n)
         rare, edge = rarity.surprise(away, u, excess), self._edge(over)
         edge *= 1 + YOUNG / (np.maximum(n, WARM) + 1)  # a new one is judged by the others' past
         known = self._known(over, n)
-        score = np.where(known, np.minimum(rare / (rare + edge), away / (away + floor)), 0.0)
-        width = apart * np.maximum(tail.deviation(edge, u, excess), floor)
+        high = np.where(known, np.minimum(rare, edge * away / floor), 0.0)
+        usual = self._usual(over, high, now)
+        rare, high = rare / usual, high / usual
+        score = high / (high + edge)
+        width = apart * np.maximum(tail.deviation(edge * usual, u, excess), floor)
         out = score >= 0.5
-        certain = self._certain(over, out, n, rare - edge, away, floor)
+        both = np.minimum(away, np.abs(x - other) / apart)  # certain is what is so either way
+        beyond = rarity.surprise(both, u, excess) / usual - edge
+        certain = self._certain(over, out, n, beyond, both, floor)
         rows["centre"][at], rows["peers"][at] = more, over.sizes[over.place]
         rows["rare"][at] = rare
         self._learn(over, more, times, expected, out, away, floor, now)
@@ -119,6 +125,13 @@ class Peer:
             "score": score, "observed": x, "expected": expected, "low": expected - width,
             "high": expected + width, "samples": n.astype(np.int32), "certain": certain,
         }  # fmt: skip
+
+    def _usual(self, over: Round, high: Floats, now: float) -> Floats:
+        """By how much surprises are too high: the group's peaks, and what was told of a member."""
+        groups, at = self._rounds.groups, over.groups
+        highest = np.maximum.reduceat(high, over.begin) if len(high) else high
+        bar = peaks.bar(groups, at, highest, now, groups["every"][at] / over.sizes)[over.place]
+        return bar * peaks.weary(self._rounds.members, over.at, now)
 
     def _counts(self, over: Round, grown: Flags) -> Flags:
         """Who makes the centre: those whose way is known, and all while they are too few."""
@@ -237,6 +250,7 @@ class Peer:
         rows = self._rounds.members
         spell.follow(rows, at, x - centre, out, away, now)
         over = spell.passed(rows, at) & (rows["n"][at] >= WARM)
+        peaks.tire(rows, at[over], now)
         rarity.learn(
             rows, at[over], rows["peak"][at[over]], floor[over], rows["n"][at[over]] - WARM
         )

@@ -48,9 +48,10 @@ def centres(rows: Rows, over: Round, grown: NDArray[np.bool_]) -> tuple[Floats, 
     return more[over.place], times[over.place]
 
 
-def expected(rows: Rows, at: At, more: Floats, times: Floats) -> Floats:
-    usual = more + rows["more"][at]
-    return np.where(rows["shares"][at], times * share(rows, at), usual)
+def expected(rows: Rows, at: At, more: Floats, times: Floats) -> tuple[Floats, Floats]:
+    """By what predicts each member better, and by the other."""
+    usual, part, shares = more + rows["more"][at], times * share(rows, at), rows["shares"][at]
+    return np.where(shares, part, usual), np.where(shares, usual, part)
 
 
 def begin(rows: Rows, at: At, centre: Floats) -> None:
@@ -97,6 +98,6 @@ def choose(rows: Rows, at: At) -> None:
 def move(rows: Rows, at: At, expected_now: Floats, value: Floats, centre: Floats) -> None:
     """A member stays where it is now: that is its own way."""
     rows["more"][at] += value - expected_now
-    rows["cross"][at] = np.where(
-        rows["square"][at] > 0, value * rows["square"][at] / np.where(centre == 0, 1, centre), 0.0
-    )
+    # Against what the centre usually is: at this moment it may be next to nothing.
+    usual = np.copysign(np.sqrt(rows["square"][at]), centre)
+    rows["cross"][at] = rows["square"][at] + (value - centre) * usual

@@ -121,6 +121,20 @@ def test_a_new_member_is_held_against_how_the_others_differ() -> None:
     assert not any(scores.certain.any() for scores in found), "it is too new for that"
 
 
+def test_certain_is_what_is_so_by_difference_and_by_share() -> None:
+    """Three times the load, and one has as much more than the others as ever."""
+    one, random = peer(), np.random.default_rng(3)
+    load = random.uniform(50, 150, (330, 1))
+    load[310:] = 400
+    values = load * [1, 1, 1, 1, 1, 3] + random.standard_normal((330, SIZE))
+    values[310:, 5] = load[310:, 0] + 200
+    found = feed(one, values)
+    assert strange(found) == {5}
+    assert not any(scores.certain.any() for scores in found)
+    values[310:, 5] = 0
+    assert any(scores.certain.any() for scores in feed(peer(), values))
+
+
 def test_a_difference_that_stays_becomes_normal() -> None:
     one = peer()
     values = quiet(900)
