@@ -12,6 +12,7 @@ from typing import Any, cast
 from msgspec.structs import replace
 
 from aiopsd.config import Config, RuleSettings
+from aiopsd.config.redaction import held_secrets
 from aiopsd.config.schema import WarmStartSettings
 from aiopsd.contracts import (
     Clock,
@@ -32,12 +33,13 @@ from aiopsd.correlation.ranking import EvidenceRanker
 from aiopsd.correlation.topology import Topology
 from aiopsd.detectors.suspicious import evidence
 from aiopsd.detectors.watch import SERVICE_LABELS, RuleInfo, Watch
-from aiopsd.errors import Refused
+from aiopsd.errors import ConfigError, Refused
 from aiopsd.fitting import teacher
 from aiopsd.fitting.job import Job, Question
 from aiopsd.logs import Miner
 from aiopsd.model import Anomaly, Change, Labels
 from aiopsd.pipeline import Pipeline
+from aiopsd.pipeline.cleaning import Cleaning
 from aiopsd.pipeline.correlating import Correlating
 from aiopsd.pipeline.detection import Detection, Findings
 from aiopsd.pipeline.facts import Facts
@@ -47,6 +49,8 @@ from aiopsd.pipeline.oversize import Oversize
 from aiopsd.pipeline.state import REMEMBER_SECS, State, restore, rewound
 from aiopsd.pipeline.telling import Outbox
 from aiopsd.pipeline.warming import Warming
+from aiopsd.redaction import Redactor
+from aiopsd.redaction.keyring import KeyRing
 from aiopsd.remediation.gate import House as GateHouse
 from aiopsd.remediation.halt import HaltFile
 from aiopsd.remediation.runner import Reach, Runner
@@ -71,9 +75,12 @@ class House:
         self.clock = clock
         self.store = store
         self.telemetry = Telemetry(clock)
+        self.redactor = self._redactor()
+        self.cleaning = Cleaning(self.redactor)
+        self.telemetry.clean = self.redactor.text
         self.routes: dict[str, Handler] = {}
         self.types: dict[str, str] = {}  # what exporters say of their metrics
-        self.halts = HaltFile(config.state)
+        self.halts = HaltFile(config.state, clean=self.redactor.text)
         self.table = self._table()
         self.sources = self._sources()
         self.detection = self._detection()
@@ -114,6 +121,8 @@ class House:
             keep_secs=float(self.config.daemon.limits.keep),
             warming=self._warming(),
             listening=listening,
+            clean=self.cleaning.event,
+            each_checkpoint=self._renew_key,
         )
         self.facts = Facts(self.pipeline, listening, self.halts)
         # What was journalled but not yet grouped when the daemon died joins now.
@@ -186,7 +195,31 @@ class House:
     # --- parts --------------------------------------------------------------------------
 
     def _table(self) -> SeriesTable:
-        return SeriesTable(self.config.daemon.limits.series, Oversize(self.telemetry))
+        return SeriesTable(
+            self.config.daemon.limits.series, Oversize(self.telemetry), self.redactor.labels
+        )
+
+    def _redactor(self) -> Redactor:
+        daemon, base = self.config.daemon, self.config.base
+        self._ring = KeyRing(
+            self.config.state / "redaction.key", daemon.redaction.rotate, daemon.limits.keep
+        )
+        params = [p for playbook in self.config.playbooks for p in playbook.params.values()]
+        credentials = [SecretFile(p.credential) for p in params if p.type == "secret"]
+        for kind in daemon.redaction.known:
+            self.telemetry.count("redacted", 0, kind)  # so that 0 can be seen
+        return daemon.redaction.redactor(
+            self._ring.key(self.clock()),
+            held_secrets((daemon, credentials), base),
+            lambda kind, values: self.telemetry.count("redacted", values, kind),
+        )
+
+    def _renew_key(self, now_s: float) -> None:
+        """When its time has come; on a full disk later."""
+        try:
+            self.redactor.renew(self._ring.key(now_s))
+        except ConfigError as error:
+            log.error("the key of the pseudonyms stays as it is: %s", error)
 
     def _sources(self) -> dict[str, Source]:
         daemon = self.config.daemon
@@ -233,6 +266,7 @@ class House:
                 for rule in self.config.rules
                 if rule.change is not None
             },
+            self.cleaning,
         )
 
     def _watch(self, rule: RuleSettings, miner: Miner) -> Watch:
@@ -288,6 +322,7 @@ class House:
             halted=self.halts.reason,
             secret=lambda name: SecretFile(name).read(self.config.base),
             incident=state.incidents.get,
+            redact=self.redactor.tree,
         )
         playbooks = {playbook.name: playbook for playbook in self.config.playbooks}
         automation = self.config.daemon.automation

@@ -24,7 +24,7 @@ from aiopsd.errors import ConfigError, JournalFailed
 from aiopsd.pipeline import Pipeline
 from aiopsd.remediation.halt import HaltFile
 from aiopsd.stores import SqliteStore
-from aiopsd.telemetry import log
+from aiopsd.telemetry import cleaned_logs, log
 from aiopsd.web.api import application
 from aiopsd.web.door import serving
 
@@ -81,6 +81,7 @@ async def _live(config: Config, clock: Clock, signals: Signals, watched: Watched
     house = House(config, clock, store)
     async with contextlib.AsyncExitStack() as stack:
         stack.push_async_callback(store.close)
+        stack.enter_context(cleaned_logs(house.redactor.text))
         await house.restore()
         for notifier in house.notifiers.values():
             stack.push_async_callback(notifier.close)

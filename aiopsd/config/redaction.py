@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import unquote, urlsplit
 
 import msgspec
 
+from aiopsd.errors import ConfigError
 from aiopsd.redaction import ADDRESSES, BUILT_IN, Action, Names, Redactor
 from aiopsd.redaction.detector import Detector, near, searching
 from aiopsd.redaction.guard import bounded, literal
+from aiopsd.redaction.named import SECRET_KEY
 from aiopsd.redaction.redactor import Count
 from aiopsd.settings import Duration, SecretFile, Settings
 
@@ -49,15 +54,19 @@ class RedactionSettings(Settings, frozen=True, kw_only=True):
     rotate: Duration | None = Duration(30 * 86400)
 
     def __post_init__(self) -> None:
-        known = {*KINDS, *(one.name for one in self.patterns)}
         for kind in self.kinds:
-            if kind not in known:
-                raise ValueError(f"`kinds`: {kind!r} is none; known: {', '.join(sorted(known))}")
+            if kind not in self.known:
+                raise ValueError(f"`kinds`: no kind {kind!r}; known: {', '.join(self.known)}")
         for text in self.keep:
             if "*" in text[1:-1] or not text.strip("*"):
                 raise ValueError(f"`keep: {text}`: one * at its beginning or its end")
         if self.rotate is not None and self.rotate < 3600:
             raise ValueError(f"`rotate: {self.rotate}` is too short to correlate; at least 1h")
+
+    @property
+    def known(self) -> list[str]:
+        """Every kind there is."""
+        return sorted({*KINDS, *(one.name for one in self.patterns)})
 
     def redactor(self, key: bytes, secrets: Iterable[str], count: Count) -> Redactor:
         actions: dict[str, Action] = {"ip": "off", **self.kinds}
@@ -79,14 +88,23 @@ class RedactionSettings(Settings, frozen=True, kw_only=True):
         return keeps
 
 
-def secret_files(settings: Any) -> list[SecretFile]:
-    """Every secret that a configuration names, however deep."""
-    if isinstance(settings, SecretFile):
-        return [settings]
-    if isinstance(settings, msgspec.Struct):
-        settings = [getattr(settings, name) for name in settings.__struct_fields__]
-    if isinstance(settings, dict):
-        settings = list(settings.values())
-    if isinstance(settings, list | tuple):
-        return [found for one in settings for found in secret_files(one)]
-    return []
+def held_secrets(settings: Any, base: Path) -> Iterator[str]:
+    """Values of the secrets that a configuration names or holds; what cannot be read is none."""
+    match settings:
+        case SecretFile():
+            with suppress(ConfigError):
+                yield settings.read(base)
+        case str() if "://" in settings:
+            with suppress(ValueError):  # such as http://[bad/
+                yield unquote(urlsplit(settings).password or "")
+        case msgspec.Struct():
+            for name in settings.__struct_fields__:
+                yield from held_secrets(getattr(settings, name), base)
+        case dict():
+            for key, one in settings.items():
+                if isinstance(one, str) and SECRET_KEY.fullmatch(str(key)):
+                    yield one.rpartition(" ")[2]  # after Bearer, of a header
+                yield from held_secrets(one, base)
+        case list() | tuple():
+            for one in settings:
+                yield from held_secrets(one, base)

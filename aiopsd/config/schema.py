@@ -8,6 +8,7 @@ from typing import Literal
 
 import msgspec
 
+from aiopsd.config.redaction import RedactionSettings
 from aiopsd.detectors import DetectorSettings
 from aiopsd.executors import ExecutorSettings
 from aiopsd.model import Kind, Mode, Severity
@@ -184,4 +185,5 @@ class DaemonSettings(Settings, frozen=True, kw_only=True):
     topology: dict[str, tuple[str, ...]] = {}
     web: WebSettings = WebSettings()
     limits: LimitSettings = LimitSettings()
+    redaction: RedactionSettings = RedactionSettings()
     warm_start: WarmStartSettings | None = None

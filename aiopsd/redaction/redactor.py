@@ -66,7 +66,7 @@ class Redactor:
         self._anchors = Anchors(
             (anchor, i) for i, one in enumerate(self._detectors) for anchor in one.anchors
         )
-        self._keep, self._keep_labels, self._count = keep, frozenset(keep_labels), count
+        self._keep, self._keep_labels, self._tell = keep, frozenset(keep_labels), count
         self._seen: dict[str, str] = {}  # values of labels -> what is kept of them
 
     def renew(self, key: bytes) -> None:
@@ -146,7 +146,7 @@ class Redactor:
                 counted[span.kind] += 1
             end = max(end, span.end)
         for kind, values in counted.items():
-            self._count(kind, values)
+            self._tell(kind, values)
         return "".join((*parts, text[end:]))
 
     # --- what has structure -------------------------------------------------------------
@@ -206,7 +206,7 @@ class Redactor:
             return value
         if self._keep(said):
             return value
-        self._count("secret", 1)
+        self._tell("secret", 1)
         return self.names.name("secret", said)
 
 

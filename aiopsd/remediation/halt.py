@@ -7,9 +7,11 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
+from msgspec.structs import replace
 
 from aiopsd.model import Halt
 
@@ -19,7 +21,11 @@ VOLATILE = Path("/run/aiopsd/HALT")
 class HaltFile:
     """Reads are cheap (one stat a file), so that every side effect can ask first."""
 
-    def __init__(self, state: Path, volatile: Path = VOLATILE) -> None:
+    def __init__(
+        self, state: Path, volatile: Path = VOLATILE, clean: Callable[[str], str] = str
+    ) -> None:
+        """``clean``: what of a reason may be repeated."""
+        self._clean = clean
         self.path = state / "HALT"
         self._files = (self.path, volatile)
         self._seen: dict[Path, tuple[int, dict[str, Halt]]] = {}
@@ -60,12 +66,16 @@ class HaltFile:
             stamp = file.stat().st_mtime_ns
             known = self._seen.get(file)
             if known is None or known[0] != stamp:
-                self._seen[file] = known = stamp, _parse(file.read_bytes(), stamp / 1e9)
+                halts = _parse(file.read_bytes(), stamp / 1e9)
+                self._seen[file] = known = stamp, {k: self._told(h) for k, h in halts.items()}
         except FileNotFoundError:
             return {}
         except OSError as error:  # there, but unreadable: the safe reading is "halted"
             return _everything(f"{file}: {error.strerror}", 0.0)
         return known[1]
+
+    def _told(self, halt: Halt) -> Halt:
+        return replace(halt, by=self._clean(halt.by), reason=self._clean(halt.reason))
 
     def _write(self, halts: dict[str, Halt]) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
