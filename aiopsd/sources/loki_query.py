@@ -37,17 +37,21 @@ def checked_metric(query: str) -> None:
     """Raises ValueError for what Loki would refuse as a metric query, as far as can be told."""
     if query.lstrip().startswith("{"):
         raise ValueError(f"`logql` {_LINES}")
-    expected: list[str] = []
+    expected: list[tuple[str, bool]] = []  # what closes, and whether it is that of a function
     kinds = Counter[str]()
+    before = ""
     for token in _TOKEN.finditer(query):
         kind, text = token.lastgroup or "", token[0]
         kinds["{" if text == "{" else kind] += 1
         if kind == "open":
-            expected.append(_PAIRS[text])
-        elif kind == "wrong" or (kind == "close" and (not expected or expected.pop() != text)):
+            expected.append((_PAIRS[text], before == "word"))
+        elif kind == "wrong" or (kind == "close" and (not expected or expected.pop()[0] != text)):
             raise ValueError(f"`logql`: {text} at column {token.start() + 1} has no counterpart")
+        elif kind == "range" and not (expected and expected[-1][1]):
+            raise ValueError(f"`logql`: {text} belongs into a function, such as rate(...)")
+        before = kind
     if expected:
-        raise ValueError(f"`logql` ends where {expected[-1]} is missing")
+        raise ValueError(f"`logql` ends where {expected[-1][0]} is missing")
     if not kinds["{"]:
         raise ValueError('`logql` names no stream, such as {app="shop"}')
     if kinds["range"] < kinds["{"]:
