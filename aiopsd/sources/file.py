@@ -9,10 +9,8 @@ import logging
 import os
 import re
 import stat
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import suppress
-from datetime import datetime
-from functools import lru_cache
 from pathlib import Path
 
 import msgspec
@@ -21,16 +19,20 @@ from aiopsd.contracts import SourceContext
 from aiopsd.model import Labels, LogBatch, LogLine, Position, Reading
 from aiopsd.settings import Duration, Settings
 from aiopsd.sources.file_tail import Piece, Place, Tail
+from aiopsd.sources.line_times import times_ns
+from aiopsd.sources.log_ticks import ticks
 
 log = logging.getLogger(__name__)
 
 _Key = tuple[int, int]  # device, inode
 
 _NS = 10**9
-_DAY_NS = 86_400 * _NS
 _MAX_FILES = 256
 _TICK_SECS = 5.0
+_COPYING_SECS = 10.0  # so long may a file that begins like another one be a copy that is not done
+_PACKED = (".gz", ".xz", ".zst", ".bz2", ".lz4", ".zip", ".Z")
 _TEMPLATE = re.compile(r"\{(?:name|dir)\}")
+_NESTED = re.compile(r"\([^()]*[+*}][^()]*\)[+*{]")  # takes for ever on some lines
 
 
 class FileSettings(Settings, frozen=True, kw_only=True, tag="file"):
@@ -44,12 +46,19 @@ class FileSettings(Settings, frozen=True, kw_only=True, tag="file"):
     labels: dict[str, str] = {}
     every: Duration = Duration(0.5)
     from_start: bool = False  # at the first start: read what is there, as history
+    begins: str = ""  # a pattern of how an event begins; empty: see line_events
 
     def __post_init__(self) -> None:
         if not self.paths or not all(self.paths):
             raise ValueError("`paths` needs at least one path or glob")
         if self.every <= 0:
             raise ValueError("`every` must be longer than 0s")
+        try:
+            re.compile(self.begins)
+        except (re.error, RecursionError, OverflowError) as error:
+            raise ValueError(f"`begins` is no regular expression: {error}") from None
+        if _NESTED.search(self.begins):
+            raise ValueError("`begins`: repeats within repeats, such as (a+)+, can take for ever")
         for value in self.labels.values():
             if re.search(r"[{}]", _TEMPLATE.sub("", value)):
                 raise ValueError(f"in `labels`, {value!r}: only {{name}} and {{dir}} are filled in")
@@ -72,17 +81,17 @@ class FileSource:
             if resume:
                 await asyncio.to_thread(files.restore, resume)
             while True:
-                now_s, more = self._context.clock(), False
+                now_s, more, held = self._context.clock(), False, False
                 tails = await asyncio.to_thread(files.look, now_s)
                 self._tell(files.trouble)
-                async for piece, batch in self._pieces(tails, now_s):
-                    more = more or piece.more
-                    if batch.lines:
+                async for piece, batches in self._pieces(tails, now_s):
+                    more, held = more or piece.more, held or piece.held
+                    if batches:
                         told_s = now_s
-                        yield Reading((batch,), files.position())
+                        yield Reading(batches, files.position())
                 if more:
                     continue
-                if now_s - told_s >= _TICK_SECS:  # quiet is news too
+                if now_s - told_s >= _TICK_SECS and not held:  # quiet is news too
                     told_s = now_s
                     yield Reading((LogBatch(now_s, ()),), files.position())
                 await asyncio.sleep(self._settings.every)
@@ -91,23 +100,24 @@ class FileSource:
 
     async def _pieces(
         self, tails: Iterable[Tail], now_s: float
-    ) -> AsyncIterator[tuple[Piece, LogBatch]]:
+    ) -> AsyncIterator[tuple[Piece, tuple[LogBatch, ...]]]:
         """One piece of each; but all of a file that was rotated, before its successor."""
         for tail in tails:
             more = True
             while more:
-                piece, batch = await asyncio.to_thread(self._read, tail, now_s)
-                self._context.count("lines", len(batch.lines))
+                piece, batches = await asyncio.to_thread(self._read, tail, now_s)
+                self._context.count("lines", len(piece.events))
                 self._context.count("cut_lines", piece.cut)
                 self._context.count("truncated_files", piece.restarted)
-                yield piece, batch
-                more = piece.more and tail.moved_s is not None
+                yield piece, batches
+                more = piece.more and tail.rotated
 
-    def _read(self, tail: Tail, now_s: float) -> tuple[Piece, LogBatch]:
+    def _read(self, tail: Tail, now_s: float) -> tuple[Piece, tuple[LogBatch, ...]]:
+        """What was written over a longer time comes tick by tick, as it would have come."""
         piece, labels = tail.read(now_s), _labels(self._settings.labels, tail.path)
-        now_ns = int(now_s * _NS)
-        lines = (LogLine(_stamp_ns(text, now_ns), labels, text) for text in piece.lines)
-        return piece, LogBatch(now_s, tuple(lines), piece.history)
+        times = times_ns(piece.events, int(piece.since_s * _NS), int(piece.until_s * _NS))
+        lines = [LogLine(ns, labels, text) for ns, text in zip(times, piece.events, strict=True)]
+        return piece, ticks(lines, now_s, float(self._settings.every), history=piece.history)
 
     def _tell(self, trouble: str) -> None:
         if trouble:
@@ -125,13 +135,18 @@ class _Files:
     def __init__(self, settings: FileSettings, context: SourceContext) -> None:
         self._settings = settings
         self._context = context
+        self._begins = re.compile(settings.begins) if settings.begins else None
         self._tails: dict[_Key, Tail] = {}
+        self._copies: dict[_Key, float] = {}  # what may be one, and since when
         self._first_start = True
+        self._looked_s = 0.0  # what is new was written after this
         self.trouble = ""  # what keeps us from following what was asked for
 
     def restore(self, resume: Position) -> None:
         self._first_start = False
-        for place in msgspec.convert(resume["files"], list[Place]):
+        places = msgspec.convert(resume["files"], list[Place])
+        self._looked_s = min((place.told_s for place in places), default=0.0)
+        for place in places:
             if not self._found_again(place):
                 self._context.count("lost_files", 1)
                 log.warning(
@@ -146,6 +161,7 @@ class _Files:
         """Those with something to read; what was rotated away, or written longer ago, first."""
         there = self._matching()
         for key, tail in list(self._tails.items()):
+            tail.rotated = there.get(key) != tail.path
             if key in there:
                 tail.moved_s = None
             elif tail.moved_s is None:
@@ -153,14 +169,14 @@ class _Files:
             elif tail.finished(now_s):
                 tail.close()
                 del self._tails[key]
-        new = [path for key, path in there.items() if key not in self._tails]
-        trouble = self._follow(new)
+        new = {key: path for key, path in there.items() if key not in self._tails}
+        trouble = self._follow(new, now_s)
         if not there:
             trouble.append(f"no file matches {', '.join(self._settings.paths)}")
         self.trouble = "; ".join(trouble[:3])
-        self._first_start = False
-        due = [tail for tail in self._tails.values() if tail.due()]
-        return sorted(due, key=lambda tail: (tail.moved_s is None, tail.written_ns))
+        self._first_start, self._looked_s = False, now_s
+        due = [tail for tail in self._tails.values() if tail.due(now_s)]
+        return sorted(due, key=lambda tail: (not tail.rotated, tail.written_ns))
 
     def close(self) -> None:
         for tail in self._tails.values():
@@ -174,42 +190,68 @@ class _Files:
             for path in glob.iglob(wanted, recursive=True):  # noqa: PTH207 - may be absolute
                 with suppress(OSError):  # gone between the two looks
                     found = Path(path).stat()
-                    if stat.S_ISREG(found.st_mode):
+                    if stat.S_ISREG(found.st_mode) and not path.endswith(_PACKED):
                         there.setdefault((found.st_dev, found.st_ino), (-found.st_mtime_ns, path))
         return {key: path for key, (_, path) in sorted(there.items(), key=lambda item: item[1])}
 
-    def _follow(self, paths: Sequence[str]) -> list[str]:
+    def _follow(self, new: Mapping[_Key, str], now_s: float) -> list[str]:
         """What is wrong with those that can't be followed."""
         room = _MAX_FILES - len(self._tails)
         trouble = []
-        for path in paths[:room]:
+        self._copies = {key: since_s for key, since_s in self._copies.items() if key in new}
+        for key, path in list(new.items())[:room]:
             try:
                 file = io.FileIO(path)
             except OSError as error:
                 trouble.append(f"{path}: {os.strerror(error.errno or 0).lower()}")
                 continue
-            tail = Tail(path, file)
+            tail = self._tail(key, path, file, now_s)
+            if tail is None:
+                file.close()
+                continue
             if self._first_start and self._settings.from_start:
                 tail.learn_what_is_there()
             elif self._first_start:
                 tail.skip_what_is_there()
             self._keep(tail, file)
-        if len(paths) > room:
-            trouble.append(f"{len(paths) - room} files more than {_MAX_FILES} are not followed")
+        if len(new) > room:
+            trouble.append(f"{len(new) - room} files more than {_MAX_FILES} are not followed")
         return trouble
 
+    def _tail(self, key: _Key, path: str, file: io.FileIO, now_s: float) -> Tail | None:
+        """None while it may be on its way to become a copy of one that we follow: `copytruncate`
+        copies a log before it empties it. Of a copy only that is read which its origin had when
+        it was emptied, and nobody had read."""
+        tail = Tail(path, file, self._looked_s, self._begins)
+        alike = [one for one in self._tails.values() if _derived(path, one.path)]
+        alike = [] if self._first_start else [one for one in alike if one.resembles(file)]
+        origin = next((one for one in alike if one.place().copied(file)), None)
+        waits = now_s - self._copies.setdefault(key, now_s) < _COPYING_SECS
+        if alike and waits and not (origin and origin.replaced):
+            return None
+        del self._copies[key]
+        return tail.resume(origin.place()) if origin else tail
+
     def _found_again(self, place: Place) -> bool:
-        """Under its old name, or a new one in the same folder."""
+        """Under its old name, or a new one in the same folder; or what a copy has of it."""
         folder = Path(place.path).parent
         beside = [str(path) for path in folder.iterdir()] if folder.is_dir() else []
-        for path in [place.path, *beside, *self._matching().values()]:
-            with suppress(OSError):
-                if Path(path).stat().st_ino == place.inode:
-                    file = io.FileIO(path)
-                    if place.fits(file):
-                        self._keep(Tail.resumed(place, file), file)
-                        return True
-                    file.close()
+        paths = [place.path, *beside, *self._matching().values()]
+        return any(self._resumed(place, path, Place.fits) for path in paths) or (
+            place.edge_bytes > 0 and any(self._resumed(place, path, Place.copied) for path in paths)
+        )
+
+    def _resumed(self, place: Place, path: str, same: Callable[[Place, io.FileIO], bool]) -> bool:
+        with suppress(OSError):
+            if same is Place.fits and Path(path).stat().st_ino != place.inode:
+                return False
+            if path.endswith(_PACKED) or not Path(path).is_file():
+                return False
+            file = io.FileIO(path)
+            if same(place, file):
+                self._keep(Tail(path, file, 0.0, self._begins).resume(place), file)
+                return True
+            file.close()
         return False
 
     def _keep(self, tail: Tail, file: io.FileIO) -> None:
@@ -221,6 +263,12 @@ class _Files:
             self._tails[key] = tail
 
 
+def _derived(path: str, origin: str) -> bool:
+    """As `app.log.1` and `app-20270115.log` are of `app.log`."""
+    one, other = Path(path), Path(origin)
+    return one != other and one.parent == other.parent and one.name.startswith(other.stem)
+
+
 # --- lines --------------------------------------------------------------------------------
 
 
@@ -230,25 +278,3 @@ def _labels(templates: Labels, path: str) -> Labels:
         name: value.replace("{name}", where.stem).replace("{dir}", where.parent.name)
         for name, value in templates.items()
     }
-
-
-_STAMP = re.compile(
-    r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:[.,](\d{1,9}))?([Zz]|[+-]\d\d:?\d\d)"
-)
-
-
-def _stamp_ns(text: str, now_ns: int) -> int:
-    """The RFC 3339 time that the line begins with, if it is within a day of now; else now."""
-    if (found := _STAMP.match(text)) is None:
-        return now_ns
-    date, time, fraction, zone = found.groups()
-    time_ns = _second_ns(f"{date}T{time}{zone.upper()}") + int((fraction or "0").ljust(9, "0"))
-    return time_ns if abs(time_ns - now_ns) <= _DAY_NS else now_ns
-
-
-@lru_cache(maxsize=1024)
-def _second_ns(text: str) -> int:
-    try:
-        return int(datetime.fromisoformat(text).timestamp()) * _NS
-    except ValueError:  # month 13
-        return 0

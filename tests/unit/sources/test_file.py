@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 import os
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -64,18 +66,17 @@ class Steps:
 
     async def next(self) -> list[str]:
         reading = await asyncio.wait_for(anext(self.stream), 20)
-        (batch,) = reading.items
-        assert isinstance(batch, LogBatch)
+        batches = [item for item in reading.items if isinstance(item, LogBatch)]
+        lines = [line for batch in batches for line in batch.lines]
         self.follower.position = json.loads(json.dumps(reading.position))
-        self.follower.batches += [batch] if batch.lines else []
-        self.follower.lines += batch.lines
-        return [line.text for line in batch.lines]
+        self.follower.batches += batches if lines else []
+        self.follower.lines += lines
+        return [line.text for line in lines]
 
 
 def follower(folder: Path, *paths: str, **more: Any) -> Follower:
-    return Follower(
-        folder, FileSettings(paths=paths or ("app.log",), every=Duration(0.001), **more)
-    )
+    more = {"every": Duration(0.001)} | more
+    return Follower(folder, FileSettings(paths=paths or ("app.log",), **more))
 
 
 def append(path: Path, text: str | bytes) -> None:
@@ -181,7 +182,7 @@ async def test_broken_characters_are_replaced(tmp_path: Path) -> None:
         ("2027-01-15T10:30:00,25+0230 x", START_S * NS + NS // 4),
         ("2027-01-14T07:59:59Z too long ago", None),
         ("2027-13-45T08:00:00Z no such day", None),
-        ("2027-01-15T08:00:00 no zone", None),
+        ("2027-01-15T08:00:00 no zone", START_S * NS),
         ("at 2027-01-15T08:00:00Z", None),
     ],
 )
@@ -254,6 +255,153 @@ async def test_a_truncated_file_is_read_from_its_start(tmp_path: Path) -> None:
     assert reader.house.counts["truncated_files"] == 2
 
 
+async def test_a_log_that_is_copied_and_emptied_is_read_once(tmp_path: Path) -> None:
+    """As `copytruncate` does it; what was not read before the log was emptied is in the copy."""
+    log, copy = tmp_path / "app.log", tmp_path / "app.log.1"
+    reader = follower(tmp_path, "app.log*")
+    async with reader.running() as steps:
+        append(log, "a line of the first file\ntwo\n")
+        await steps.idle()
+        append(log, "three\n")
+        copy.write_bytes(log.read_bytes())
+        assert await steps.idle() == ["three"]  # a copy that is as long as its origin waits
+        append(log, "four\n")
+        copy.write_bytes(log.read_bytes())
+        log.write_text("five\n")
+        assert await steps.idle() == ["four", "five"]
+    assert {line.labels["service"] for line in reader.lines if line.labels} <= {"app"}
+
+
+async def test_a_copy_that_is_not_done_yet_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("aiopsd.sources.file._COPYING_SECS", 100.0)
+    log, copy = tmp_path / "app.log", tmp_path / "app.log.1"
+    reader = follower(tmp_path, "app.log*")
+    async with reader.running() as steps:
+        append(log, "a line of the first file\ntwo\nthree\n")
+        await steps.idle()
+        copy.write_text("a line of the first file\nt")
+        assert await steps.idle() == []
+        copy.write_bytes(log.read_bytes())
+        log.write_text("")
+        assert await steps.idle() == []
+        for _ in range(4):
+            append(log, "x\n")
+            assert await steps.idle() == ["x"]
+
+
+async def test_a_file_that_only_begins_alike_is_read(tmp_path: Path) -> None:
+    """Programs that begin each log with the same words; after a while it is no copy."""
+    words = "=== the shop, version 1 ===\n"
+    reader = follower(tmp_path, "app*.log")
+    append(tmp_path / "app.log", words + "one\n")
+    async with reader.running() as steps:
+        append(tmp_path / "app.log", "two\n")
+        append(tmp_path / "app-b.log", words)
+        assert await steps.next() == ["two"]
+        assert [await steps.idle() for _ in range(3)] == [[], [words.strip()], []]
+        append(tmp_path / "app-b.log", "three\n")
+        assert await steps.idle() == ["three"]
+
+
+async def test_a_new_log_that_begins_with_the_same_words_is_read(tmp_path: Path) -> None:
+    log, words = tmp_path / "app.log", "=== the shop, version 1 ===\n"
+    reader = follower(tmp_path, "app.log*")
+    append(log, words)
+    async with reader.running() as steps:
+        append(log, "one\n")
+        await steps.idle()
+        log.rename(tmp_path / "app.log.1")
+        append(log, words + "two\n")
+        assert await steps.idle() == [words.strip(), "two"]
+        log.write_text(words + "three, and it is longer than before\n")
+        assert await steps.idle() == [words.strip(), "three, and it is longer than before"]
+
+
+async def test_packed_logs_are_not_read(tmp_path: Path) -> None:
+    reader = follower(tmp_path, "app.log*")
+    async with reader.running() as steps:
+        (tmp_path / "app.log.2.gz").write_bytes(gzip.compress(b"old\n"))
+        append(tmp_path / "app.log", "new\n")
+        assert await steps.idle() == ["new"]
+
+
+async def test_a_hole_where_the_file_was_emptied_is_no_line(tmp_path: Path) -> None:
+    """A program that does not append goes on where it was, far behind the end."""
+    log = tmp_path / "app.log"
+    async with follower(tmp_path).running() as steps:
+        with log.open("wb", buffering=0) as file:
+            file.write(b"one\n" * 1000)
+            await steps.idle()
+            os.truncate(log, 0)
+            file.seek(10**10)
+            file.write(b"two\n")
+            assert await steps.idle() == ["two"]
+
+
+# --- events of several lines --------------------------------------------------------------
+
+TRACE = """ERROR could not sell
+Traceback (most recent call last):
+  File "shop.py", line 1
+Declined: card"""
+
+
+async def test_a_trace_is_one_line(tmp_path: Path) -> None:
+    reader = follower(tmp_path)
+    async with reader.running() as steps:
+        append(tmp_path / "app.log", f"INFO one\n{TRACE}\n\nINFO two\n")
+        assert await steps.idle() == ["INFO one", TRACE, "INFO two"]
+    assert reader.house.counts["lines"] == 3
+
+
+async def test_a_trace_in_two_pieces_is_one_line(tmp_path: Path) -> None:
+    log, reader = tmp_path / "app.log", follower(tmp_path)
+    async with reader.running() as steps:
+        for cut in (21, 25, 50, 60):
+            append(log, f"INFO one\n{TRACE[:cut]}")
+            os.utime(log, (reader.now_s, reader.now_s))
+            assert await steps.next() == ["INFO one"]
+            append(log, f"{TRACE[cut:]}\n")
+            os.utime(log, (reader.now_s, reader.now_s))
+            assert await steps.next() == [TRACE]
+
+
+async def test_an_event_as_people_say_it_begins(tmp_path: Path) -> None:
+    async with follower(tmp_path, begins=r"^\d+ ").running() as steps:
+        append(tmp_path / "app.log", "1 a\nb\nc\n2 d\n")
+        assert await steps.idle() == ["1 a\nb\nc", "2 d"]
+
+
+# --- by time ------------------------------------------------------------------------------
+
+
+async def test_what_was_written_while_away_comes_tick_by_tick(tmp_path: Path) -> None:
+    """By the times in the lines; without them, evenly from the last look to the last writing."""
+    for stamped in (True, False):
+        folder = tmp_path / f"{stamped}"
+        folder.mkdir()
+        log, reader = folder / "app.log", follower(folder, every=Duration(1))
+        log.touch()
+        async with reader.running():
+            pass
+        await_s = reader.now_s
+        for n in range(3600):
+            stamp = datetime.fromtimestamp(await_s + n, UTC).isoformat()
+            append(log, f"{stamp + ' ' if stamped else ''}{n}\n")
+        reader.now_s += 3600
+        os.utime(log, (reader.now_s, reader.now_s))
+        async with reader.running():
+            pass
+        assert len(reader.lines) == 3600
+        assert max(len(batch.lines) for batch in reader.batches) <= 4
+        times = [batch.time_s for batch in reader.batches]
+        assert times == sorted(times)
+        assert times[0] == pytest.approx(await_s, abs=5)
+        assert times[-1] == pytest.approx(await_s + 3600, abs=15)
+
+
 # --- restarts -----------------------------------------------------------------------------
 
 
@@ -283,6 +431,35 @@ async def test_a_rotation_while_away_loses_nothing(tmp_path: Path) -> None:
         pass
     assert [line.text for line in reader.lines] == ["one", "two", "three"]
     assert {line.labels["service"] for line in reader.lines} == {"app"}
+
+
+async def test_a_copy_made_while_away_has_the_rest(tmp_path: Path) -> None:
+    log = tmp_path / "app.log"
+    reader = follower(tmp_path)
+    async with reader.running() as steps:
+        append(log, "a line of the first file\n")
+        await steps.idle()
+    append(log, "two\n")
+    (tmp_path / "app.log.1").write_bytes(log.read_bytes())
+    log.write_text("three\n")
+    async with reader.running():
+        pass
+    assert [line.text for line in reader.lines][1:] == ["two", "three"]
+    assert "lost_files" not in reader.house.counts
+
+
+async def test_another_file_of_the_same_inode_is_another_file(tmp_path: Path) -> None:
+    log, words = tmp_path / "app.log", "=== the shop, version 1 ===\n"
+    reader = follower(tmp_path)
+    async with reader.running() as steps:
+        append(log, words + "one\n")
+        await steps.idle()
+    inode = log.stat().st_ino
+    log.write_text(words + "two, and longer\n")  # as if the inode had been free, and used again
+    assert log.stat().st_ino == inode
+    async with reader.running():
+        pass
+    assert [line.text for line in reader.lines][2:] == [words.strip(), "two, and longer"]
 
 
 async def test_a_file_that_went_while_away_is_counted(tmp_path: Path) -> None:
@@ -322,6 +499,8 @@ async def test_too_many_files_are_told(tmp_path: Path) -> None:
         ({"paths": ("a", "")}, "paths"),
         ({"labels": {"a": "{path}"}}, "only {name} and {dir}"),
         ({"every": Duration(0)}, "every"),
+        ({"begins": "("}, "begins"),
+        ({"begins": "(a+)+"}, "for ever"),
     ],
 )
 def test_wrong_settings_say_what_is_wrong(wrong: dict[str, Any], words: str) -> None:
@@ -334,7 +513,9 @@ def test_wrong_settings_say_what_is_wrong(wrong: dict[str, Any], words: str) -> 
 STEPS = st.one_of(
     st.tuples(st.just("write"), st.integers(0, 40), st.booleans()),
     st.tuples(
-        st.sampled_from(["read", "rotate", "truncate", "restart"]), st.just(0), st.just(False)
+        st.sampled_from(["read", "rotate", "truncate", "copy", "restart", "trace"]),
+        st.just(0),
+        st.just(False),
     ),
     st.tuples(st.just("crash"), st.integers(0, 3), st.just(False)),
 )
@@ -366,7 +547,7 @@ class Story:
         for what, amount, ended in steps:
             await getattr(self, what)(amount, ended)
         await self.read()
-        assert "".join(line.text for line in self.reader.lines) == self.wanted
+        assert "".join(line.text for line in self.reader.lines).replace("\n", "") == self.wanted
 
     async def write(self, amount: int, ended: bool) -> None:
         for _ in range(amount + 1):
@@ -383,6 +564,27 @@ class Story:
         self.log.touch()
         self.written += 1
         os.utime(self.log, (self.written, self.written))
+
+    async def trace(self, *_: object) -> None:
+        self.written += 1
+        lines = [f"<{self.written}>", "  at a", "  at b", "Caused by: c"]
+        self.wanted += "".join(lines)
+        append(self.log, "\n" + "\n".join(lines) + "\n")
+        os.utime(self.log, (self.written, self.written))
+
+    async def copy(self, *_: object) -> None:
+        """And empty it; a copy of a few bytes is not known as one, so there is nothing to do."""
+        if self.log.stat().st_size < 32:
+            return
+        append(self.log, "\n")
+        self.rotations += 1
+        self.log.with_name(f"app.log.{self.rotations}").write_bytes(self.log.read_bytes())
+        os.utime(self.log.with_name(f"app.log.{self.rotations}"), (self.written, self.written))
+        os.truncate(self.log, 0)
+        self.written += 1
+        os.utime(self.log, (self.written, self.written))
+        await self.read()
+        self.checkpoints = self.checkpoints[-1:]
 
     async def truncate(self, *_: object) -> None:
         """What was not read before is lost: no reader could help it."""
