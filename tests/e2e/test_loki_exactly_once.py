@@ -34,7 +34,7 @@ PUSH_SECS = 0.05
 CONFIG = """
 sources:
   logs: {{type: loki, url: {url}, every: 500ms, delay: 500ms, late: {late}s, history: 10m,
-          timeout: 2s, max_body_bytes: 1500000, tail: true}}
+          timeout: 2s, max_body_bytes: 1500000, limit: {limit}, tail: true}}
 watch_all: off
 """
 RULES = """
@@ -53,9 +53,10 @@ class Plan:
     odds: float  # of a fault, for each request
     kill_secs: float  # on average
     weather_secs: float
+    limit: int = 5000  # lines a page
 
 
-SAMPLE = Plan(30_000, 3_000, seed=11, odds=0.12, kill_secs=1.5, weather_secs=1.5)
+SAMPLE = Plan(20_000, 2_000, seed=11, odds=0.05, kill_secs=1.5, weather_secs=1.5, limit=300)
 SOAK = Plan(
     int(os.environ.get("AIOPSD_SOAK_LINES", "5000000")),
     float(os.environ.get("AIOPSD_SOAK_RATE", "12000")),
@@ -215,7 +216,8 @@ async def storm(tmp_path: Path, request: Any) -> AsyncIterator[Storm]:
         loki = await stack.enter_async_context(StormyLoki(chance, plan.odds))
         daemon = await stack.enter_async_context(daemon_in(tmp_path))
         daemon.module = "tests.e2e.ledger"
-        daemon.write(CONFIG.format(url=loki.url, late=LATE_SECS), rules__test=RULES)
+        written = CONFIG.format(url=loki.url, late=LATE_SECS, limit=plan.limit)
+        daemon.write(written, rules__test=RULES)
         yield Storm(daemon, loki, Writer(loki, chance), chance)
 
 
