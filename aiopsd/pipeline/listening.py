@@ -6,6 +6,7 @@ Such a rule is as quiet as a good one, so it is named, in the log once.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Collection, Iterator, Mapping
 
 from aiopsd.contracts import Sparing
@@ -40,14 +41,14 @@ class Listening:
             self._gauges(rule)
 
     def _gauges(self, rule: str) -> None:
-        def heard() -> Hearing:
-            return self.heard.get(rule, Hearing(0))
-
         gauge, watch = self._telemetry.gauge, self._detection.watches.get(rule)
-        gauge("rule_series", lambda: float(heard().series), rule)
+        gauge("rule_series", lambda: float(self._of(rule).series), rule)
         gauge("rule_mute", lambda: float(rule in self.mute), rule)
         if watch is not None and isinstance(watch.detector, Sparing):
-            gauge("samples_beyond", lambda: float(heard().beyond), rule)
+            gauge("samples_beyond", lambda: float(self._of(rule).beyond), rule)
+
+    def _of(self, rule: str) -> Hearing:
+        return self.heard.get(rule, Hearing(0))
 
     async def run(self) -> None:
         loop = asyncio.get_running_loop()
@@ -67,7 +68,9 @@ class Listening:
         }
         for rule, why in self.mute.items():
             if rule not in self._named:
-                log.warning("mute rule=%s reason=%s", rule, why)
+                # That nothing answers may be as it should be: no errors, no new lines.
+                level = logging.WARNING if self._of(rule).series else logging.INFO
+                log.log(level, "mute rule=%s reason=%s", rule, why)
         for rule in self._named - found.keys():
             log.info("no longer mute rule=%s", rule)
         self._named = (self._named | self.mute.keys()) & found.keys()

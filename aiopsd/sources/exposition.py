@@ -36,7 +36,7 @@ UNKNOWN = -1  # what Keys say of a text that is new
 
 
 _TYPE = re.compile(rb"# ?TYPE[ \t]+(?P<name>[^ \t]+)[ \t]+(?P<type>[a-z]+)\s*")
-MAX_TYPES = 100_000
+MAX_TYPES, MAX_TYPE_BYTES = 100_000, 1_000  # and of each, with its name
 _Sample = tuple[int, bytes, float]  # line, text of the series, value
 
 
@@ -147,7 +147,11 @@ class Parser:
 
     def _comment(self, line: bytes) -> None:
         """The type of a metric, said once."""
-        if line in self._heard or not line.startswith((b"# TYPE", b"#TYPE")):
+        if (
+            len(line) > MAX_TYPE_BYTES
+            or line in self._heard
+            or not line.startswith((b"# TYPE", b"#TYPE"))
+        ):
             return
         match = _TYPE.fullmatch(line)
         if match is not None and len(self._types) < MAX_TYPES:

@@ -133,7 +133,7 @@ class MqttSource:
         self._connecting = connecting
         self._patterns = [Pattern(one.topic, one.name, one.labels) for one in settings.topics]
         self._filters = list(dict.fromkeys(pattern.filter for pattern in self._patterns))
-        self._newest: dict[str, bytes] = {}  # digest of the last payload by topic
+        self._newest: dict[bytes, bytes] = {}  # digest of the last payload, by that of the topic
         self._told_wrong = False
         self._failures = 0
 
@@ -200,8 +200,9 @@ class MqttSource:
     def _known(self, topic: str, payload: bytes) -> bool:
         """Whether this was the last on its topic. What is retained comes with each subscription."""
         digest = blake2b(payload, digest_size=8).digest()
-        known = self._newest.pop(topic, None) == digest
-        self._newest[topic] = digest
+        name = blake2b(topic.encode(), digest_size=16).digest()
+        known = self._newest.pop(name, None) == digest
+        self._newest[name] = digest
         if len(self._newest) > _MAX_TOPICS:
             del self._newest[next(iter(self._newest))]
         return known

@@ -35,6 +35,7 @@ AHEAD_SECS = 600.0  # a sender's clock may be ahead by this much
 _AT_ONCE_BYTES = 2**20  # more is read in a thread, so that the loop goes on
 _COMING = 8  # bodies of the largest size that may be on their way at once
 _MOST_TYPES = 100_000  # and those of one request more
+_MOST_NAME = 1_000  # characters of a metric whose type is remembered
 _MOST_TOLD = 200  # refusals; of a larger crowd, the first ones
 _LOOKS = 4  # in `silent_after`
 _V1, _V2 = "prometheus.WriteRequest", "io.prometheus.write.v2.Request"
@@ -202,7 +203,8 @@ class RemoteWriteSource:
         self._senders.hear(request.remote or "unknown", self._context.clock())
         self._note(written.counts)
         if len(self._context.types) < _MOST_TYPES:
-            self._context.types.update(written.types)
+            short = ((name, kind) for name, kind in written.types.items() if len(name) < _MOST_NAME)
+            self._context.types.update(short)
         await self._scored(written, writer)
         return written
 

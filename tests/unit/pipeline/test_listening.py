@@ -148,6 +148,15 @@ def test_it_is_logged_once_and_when_it_is_over(caplog: pytest.LogCaptureFixture)
     ]  # fmt: skip
 
 
+def test_that_nothing_answers_may_be_as_it_should_be(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    assert World(BandSettings()).why() != ""
+    lacking = World(PeerSettings())
+    lacking.hear(PODS)
+    assert lacking.why() != ""
+    assert [record.levelname for record in caplog.records] == ["INFO", "WARNING"]
+
+
 def test_who_is_asked_seldom_gets_its_time() -> None:
     world = World(BandSettings())
     listening = Listening(world.detection, world.telemetry, {"prom"}, {"it": 3600.0})

@@ -191,7 +191,7 @@ def test_a_full_table_takes_no_more_and_reads_on() -> None:
 def test_types_are_what_the_target_says() -> None:
     reader = Reader()
     text = "# HELP a # TYPE x counter\n# TYPE a counter\na_total 1\n# TYPE b histogram \r\n"
-    reader.read(text + "#TYPE c gauge\n# TYPE d\n# TYPE e f g\n")
+    reader.read(text + f"#TYPE c gauge\n# TYPE d\n# TYPE e f g\n# TYPE {'x' * 2000} gauge")
     assert reader.types == {"a": "counter", "b": "histogram", "c": "gauge"}
     reader.types.clear()
     reader.read(text)

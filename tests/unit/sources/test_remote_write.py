@@ -138,6 +138,13 @@ async def test_metadata_alone_is_fine() -> None:
         assert readings.batches() == []
 
 
+async def test_types_of_endless_names_are_not_remembered() -> None:
+    async with hook() as one, committing(one):
+        body = version1([], [(1, "requests_total"), (1, "x" * 2000)])
+        assert (await one.post(snappy(body)))[0] == 204
+        assert one.witness.types == {"requests_total": "counter"}
+
+
 async def test_bad_series_are_said_and_the_others_scored() -> None:
     async with hook() as one, committing(one) as readings:
         body = snappy(version1([Series([], [(1.0, T)]), up()]))
