@@ -33,12 +33,13 @@ from aiopsd.correlation.ranking import EvidenceRanker
 from aiopsd.correlation.topology import Topology
 from aiopsd.detectors.suspicious import evidence
 from aiopsd.detectors.watch import SERVICE_LABELS, RuleInfo, Watch
-from aiopsd.errors import ConfigError, Refused
+from aiopsd.errors import ConfigError
 from aiopsd.fitting import teacher
 from aiopsd.fitting.job import Job, Question
 from aiopsd.logs import Miner
 from aiopsd.model import Anomaly, Change, Labels
 from aiopsd.pipeline import Pipeline
+from aiopsd.pipeline.asking import metrics
 from aiopsd.pipeline.cleaning import Cleaning
 from aiopsd.pipeline.correlating import Correlating
 from aiopsd.pipeline.detection import Detection, Findings
@@ -64,7 +65,6 @@ from aiopsd.transforms import BUILT_IN, BuiltIn, Transforms, Unruled
 STORM_SECS = 300.0
 WARM_SECS = 5.0  # after a start: what was firing before is seen again, then it may act
 UNRULED_FOR_SECS = 60.0  # so long is strange what nobody wrote a rule for, before it is evidence
-STALE_TICKS = 3  # a rule's value this many ticks old is no data
 
 
 class House:
@@ -105,8 +105,7 @@ class House:
         correlating = Correlating(
             grouping, Topology(self.config.daemon.topology), ledger, EvidenceRanker()
         )
-        every_secs = {rule.id: self.config.every_secs(rule) for rule in self.config.rules}
-        listening = Listening(self.detection, self.telemetry, self.sources, every_secs)
+        listening = Listening(self.detection, self.telemetry, self.sources, self._every_secs())
         self.pipeline = Pipeline(
             sources=self.sources,
             detection=self.detection,
@@ -313,10 +312,10 @@ class House:
         }
 
     def _healing(self, state: State) -> Healing:
-        metrics = self._metrics()
+        numbers = self._metrics()
         reach = Reach(
             executors={n: s.build(self.config.base) for n, s in self.config.executors.items()},
-            metrics=metrics,
+            metrics=numbers,
             journal=lambda run: self.pipeline.publish(run),
             clock=self.clock,
             halted=self.halts.reason,
@@ -344,27 +343,20 @@ class House:
         return Healing(
             self.config.playbooks,
             Runner(reach, playbooks.get),
-            metrics,
+            numbers,
             state,
             self.halts.halts,
             house,
         )
 
     def _metrics(self) -> Metrics:
-        """Numbers for guards and verification."""
-        rules = {rule.id: rule for rule in self.config.rules}
+        querier = self.sources.get(self.config.querier or "")
+        return metrics(
+            cast("Querier | None", querier), self.detection, self._every_secs(), self.clock
+        )
 
-        async def promql(query: str) -> float | None:
-            name = self.config.querier
-            if name is None:
-                raise Refused("no prometheus source is configured to ask")
-            return _single(await cast("Querier", self.sources[name]).instant(query), query)
-
-        async def rule(name: str, where: Labels) -> float | None:
-            since_s = self.clock() - STALE_TICKS * self.config.every_secs(rules[name])
-            return _single(self.detection.latest(name, where, since_s), f"rule {name} {where}")
-
-        return Metrics(promql, rule)
+    def _every_secs(self) -> dict[str, float]:
+        return {rule.id: self.config.every_secs(rule) for rule in self.config.rules}
 
 
 def rule_info(rule: RuleSettings) -> RuleInfo:
@@ -379,10 +371,3 @@ def rule_info(rule: RuleSettings) -> RuleInfo:
         for_secs=float(rule.for_),
         clear_secs=float(rule.clear) if rule.clear is not None else None,
     )
-
-
-def _single(found: Any, what: str) -> float | None:
-    """One number, or none; several are a question that was put wrongly."""
-    if len(found) > 1:
-        raise Refused(f"{what} gives {len(found)} series; one is needed: aggregate or say which")
-    return found[0][1] if found else None
