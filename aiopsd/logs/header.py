@@ -1,9 +1,10 @@
 """The leading columns of raw lines (time, host, level, logger ...), learnt for each stream.
 
 Each leading column gets a letter: T time, M month, L level, N number or hexadecimal id, P
-punctuation, B bracket group, C ends in ``:`` or ``]``, D is followed by ``|``, W another word. A
-column is strong when nine of ten lines agree; the header ends at the last strong one in reach.
-Without a time, month or level there is no header.
+punctuation, B bracket group, C ends in ``:`` or ``]``, D is followed by ``|`` or ``;``, W another
+word, w one that is no word of a language, such as ``app.c:70``. A column is strong when nine of ten
+lines agree; the header ends at the last strong one in reach. Without a time, month or level there
+is no header.
 """
 
 from __future__ import annotations
@@ -15,10 +16,11 @@ from typing import Final, TypeAlias
 
 MAX_COLUMNS, MAX_SAMPLE, HEAD_CHARS = 14, 500, 300
 STRONG: Final = 0.9
-MAX_TEXTS: Final = 4  # trailing bracket groups with more are the message
+MAX_TEXTS: Final = 40  # trailing bracket groups with more are the message
 
 _COLUMN: Final = re.compile(
-    r"\s*(\[(?:[^\[\]]|\[[^\[\]]*\])*\][:,]?|[^\s|\[]+(?:\[[^\]\s]*\])?[^\s|]*)(?:\s*\|)?"
+    r"\s*(\[(?:[^\[\]]|\[[^\[\]]*\])*\][:,]?"
+    r"|[^\s|;\[{]+(?:\{[^{}]*\})?(?:\[[^\]\s]*\])?[^\s|;]*|[{;])(?:\s*[|;])?"
 )
 _TIME: Final = re.compile(
     r"\d{1,2}:\d\d(?::\d\d)?|\d{4}[-/.]\d\d[-/.]\d\d|^\W?\d\d[-/.]\d\d(?:[-/.]\d{2,4})?\W?$"
@@ -32,6 +34,7 @@ _LEVEL: Final = re.compile(
 _MONTH: Final = re.compile(
     r"^\W?(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec|Mon|Tue|Wed|Thu|Fri|Sat|Sun)\w{0,6},?$"
 )
+_PARTS: Final = re.compile(r"[\[\]/|:, ]+")
 _HEX: Final = re.compile(r"(?=.*\d)[0-9a-f-]{12,}$")
 _IDS: Final = re.compile(r"[0-9a-f-]{8,}|\d+")
 
@@ -43,7 +46,9 @@ def letter(column: str) -> str:
     is_level = _LEVEL.match(column) is not None
     has_time = _TIME.search(column) is not None and len(column) < 40
     if column[0] == "[" and column[-1] in "],:":
-        return "L" if is_level else "T" if has_time else "B"
+        if is_level or any(_LEVEL.match(part) and part.isupper() for part in _PARTS.split(column)):
+            return "L"
+        return "T" if has_time else "B"
     if is_level and (len(column) > 1 or column.isupper()):
         return "L"
     if column.isdigit():
@@ -52,9 +57,11 @@ def letter(column: str) -> str:
         return "N"
     if has_time and column[0].isdigit():
         return "T"
-    if not any(map(str.isalnum, column)):
+    if not any(map(str.isalnum, column)) or column in {"stdout", "stderr"}:
         return "P"
-    return "M" if _MONTH.match(column) else "C" if column[-1] in ":]" else "W"
+    if column[-1] in ":]":
+        return "C"
+    return "M" if _MONTH.match(column) else "W" if column.isalpha() else "w"
 
 
 Row: TypeAlias = tuple[str, dict[int, str]]
@@ -76,10 +83,10 @@ class Header:
 
     def due(self, lines: int) -> bool:
         """Counts lines; True when it is time to learn: at 1, 20, 100, 500 ... of them."""
-        due = self.seen >= self._learn_at - 1
-        if due:
-            self._learn_at = max(20, self._learn_at * 5)
+        due = self.seen + 1 >= self._learn_at
         self.seen += lines
+        while due and self._learn_at <= self.seen:
+            self._learn_at = max(20, self._learn_at * 5)
         return due
 
     def learn(self, lines: Sequence[str]) -> bool:
@@ -109,22 +116,24 @@ class Header:
         return groups if groups >= 0 and not text[at:].strip() else at  # the groups were all
 
     def _wide(self, text: str, at: int, number: int) -> int:
-        """The end of this column if the word column before it holds two or three words here."""
+        """The end of a column that is another here: the word column before it may hold two or
+        three words; or all is as ever from the next column on."""
+        following = _COLUMN.match(text, at)
+        if not following:
+            return -1
+        if _fits(letter(following[1]), self.plan[number + 1 : number + 2]):
+            return at
         wanted = self.plan[number]
         if not number or self.plan[number - 1] != "W":
             return -1
-        for _ in range(2):
-            found = _COLUMN.match(text, at)
-            if not found:
-                return -1
-            at = found.end()
-            if letter(found[1]) == wanted:
-                return at
-        return -1
+        if letter(following[1]) == wanted:
+            return following.end()
+        third = _COLUMN.match(text, following.end())
+        return third.end() if third and letter(third[1]) == wanted else -1
 
 
 def _fits(found: str, wanted: str) -> bool:
-    return found == wanted or found + wanted in ("LC", "CL")
+    return found == wanted or found + wanted in {"LC", "CL"}
 
 
 def _row(line: str) -> Row:
@@ -135,10 +144,12 @@ def _row(line: str) -> Row:
         found = _COLUMN.match(line, at)
         if not found:
             break
+        if found[1][0] == '"':  # what is quoted is the message
+            break
         one, at = letter(found[1]), found.end()
         if one == "B" and line[at : at + 1] == "[":
             one = "X"  # glued groups, [a][b], are the message
-        if (one in "WN" and line[at - 1] == "|") or (one == "W" and line[at : at + 2] == "  "):
+        if (one in "WwN" and line[at - 1] in "|;") or (one in "Ww" and line[at : at + 2] == "  "):
             one = "D"
         if one == "B":
             texts[len(letters)] = _IDS.sub("", found[1])
@@ -163,11 +174,14 @@ def _planned(sample: Sequence[Row]) -> str:
             agree += _widened(rows, column, at, one)
         groups.append(len({texts.get(p) for (_, texts), p in zip(sample, at, strict=True)}))
         at = [p + 1 for p in at]
+        code = column.count("w")
+        if one in "Ww":
+            agree = column.count("W") + code
         if agree < STRONG * total or (one == "L" and gap and not seen):
             one = "W"  # a level needs a time or number before it
-        plan += one
-        if one == "W":
-            gap += 1
+        plan += one if one != "w" else "W"
+        if one in "Ww":
+            gap += code < STRONG * total
             continue
         near = 4 if one in "TML" and "L" not in seen else 1 if one in "PBCDTM" else 0
         if gap > near:

@@ -12,15 +12,18 @@ from functools import lru_cache
 from hashlib import blake2b
 from typing import Final, NamedTuple
 
-from aiopsd.logs.tokens import UNITS, Kind, is_telling, kinds
+from aiopsd.logs.tokens import UNITS, VARYING, Kind, is_telling
 from aiopsd.logs.words import VALUE
 
 MAX_OPEN: Final = 48
+_OPEN: Final = VARYING | {Kind.PLAIN}
 # How many different words at one place, all else equal, make it a variable.
-PLAIN_WORDS, NAMES, SLOTS = 4, 3, 2
+PLAIN_WORDS, NAMES, SLOTS, STATES = 4, 3, 2, 2
+_EACH: Final = {Kind.NAME: NAMES, Kind.SLOT: SLOTS, Kind.STATE: STATES}
 FEW_PLAIN, TWICE = 2, 2  # words that stay: with fewer, twice as many
 TELLING_TIMES: Final = 3
 FIRST_PLAIN: Final = 3  # words that must stay for the first one to vary
+GROUP_PLAIN: Final = 2  # that must stay for several names to vary at once
 WORD_PLAIN, COLON_PLAIN = 2, 3  # words that the key by words asks for
 
 _PAIR: Final = re.compile(
@@ -33,6 +36,7 @@ class Open(NamedTuple):
     """The line with one word open; ``needed`` different words there make the place vary."""
 
     key: int
+    word: int
     needed: int
 
 
@@ -42,6 +46,7 @@ class Keys(NamedTuple):
     opened: list[Open]
     kinds: list[Kind]
     has_value: bool
+    form: list[str]  # its words, values wild
 
 
 @lru_cache(50_000)
@@ -53,14 +58,13 @@ def _hash(words: Iterable[str]) -> int:
     return hash(tuple(map(_number, words)))
 
 
-_ANY: Final = _number("*")
+_ANY, _GROUP, _TEXTS = _number("*"), _number("names "), _number("texts ")
 
 
-def keys(line: Sequence[str], masked: str) -> Keys:
-    found = kinds(line)
+def keys(line: Sequence[str], masked: str, found: list[Kind]) -> Keys:
+    """Of a line's words, without blanks, and their kinds."""
     plain = found.count(Kind.PLAIN) + sum(
-        kind == Kind.SOFT and token.lstrip() in UNITS
-        for token, kind in zip(line, found, strict=True)
+        kind == Kind.SOFT and token in UNITS for token, kind in zip(line, found, strict=True)
     )
     key: list[str] = []
     left: list[Kind] = []
@@ -68,11 +72,11 @@ def keys(line: Sequence[str], masked: str) -> Keys:
         wild = kind == Kind.VALUE or (kind == Kind.SOFT and plain > 0)
         if wild and key and key[-1] == "*":
             continue
-        key.append("*" if wild else token.lstrip())
+        key.append("*" if wild else token)
         left.append(kind)
     bolder = [*_by_words(masked, plain), *_by_pairs(masked)]
     has_value = "*" in key and plain > 0
-    return Keys(_hash(key), bolder, _opened(key, left, plain), found, has_value)
+    return Keys(_hash(key), bolder, _opened(key, left, plain), found, has_value, key)
 
 
 def _by_words(masked: str, plain: int) -> list[int]:
@@ -107,10 +111,10 @@ def _opened(key: Sequence[str], kinds_left: Sequence[Kind], plain: int) -> list[
     opened: list[Open] = []
     numbers = [_number(word) for word in key]
     for place, kind in enumerate(kinds_left):
-        if kind not in (Kind.PLAIN, Kind.NAME, Kind.SLOT) or len(opened) >= MAX_OPEN:
+        if kind not in _OPEN or len(opened) >= MAX_OPEN:
             continue
         stays = plain - (kind == Kind.PLAIN)
-        if stays < (1 if place else FIRST_PLAIN):
+        if stays < (FIRST_PLAIN if not place and kind == Kind.PLAIN else 1):
             continue
         needed = _needed(key[place], kind, stays)
         begin, end = place, place + 1
@@ -118,12 +122,50 @@ def _opened(key: Sequence[str], kinds_left: Sequence[Kind], plain: int) -> list[
             begin -= 1
         if numbers[end : end + 1] == [_ANY]:
             end += 1
-        opened.append(Open(hash((*numbers[:begin], _ANY, *numbers[end:])), needed))
+        opened.append(Open(hash((*numbers[:begin], _ANY, *numbers[end:])), numbers[place], needed))
+    opened += _together(numbers, kinds_left, plain)
+    opened += _texts(key, numbers)
     return opened
 
 
+def _texts(key: Sequence[str], numbers: list[int]) -> list[Open]:
+    """Quoted texts open, but for those that begin with what tells events apart, as `GET`."""
+    out: list[int] = []
+    at = texts = 0
+    while at < len(key):
+        if key[at] == '"' and '"' in key[at + 1 :]:
+            end = key.index('"', at + 1)
+            if end > at + 1 and not is_telling(key[at + 1]):
+                out += (numbers[at], _ANY, numbers[at])
+                texts += 1
+                at = end + 1
+                continue
+            out += numbers[at : end + 1]
+            at = end + 1
+            continue
+        out.append(numbers[at])
+        at += 1
+    plain = sum(word[:1].isalpha() for word in key)
+    if not texts or out == numbers or plain < GROUP_PLAIN:
+        return []
+    return [Open(hash((_TEXTS, *out)), hash(tuple(numbers)), NAMES)]
+
+
+def _together(numbers: list[int], kinds_left: Sequence[Kind], plain: int) -> list[Open]:
+    """All that looks like names open at once."""
+    several = [_EACH[kind] for kind in kinds_left if kind in VARYING]
+    if len(several) < 2 or plain < GROUP_PLAIN:
+        return []
+    key = [_GROUP]
+    for number, kind in zip(numbers, kinds_left, strict=True):
+        one = _ANY if kind in VARYING else number
+        if one != _ANY or key[-1] != _ANY:
+            key.append(one)
+    return [Open(hash(tuple(key)), hash(tuple(numbers)), sum(several))]
+
+
 def _needed(word: str, kind: Kind, stays: int) -> int:
-    if kind == Kind.NAME:
-        return NAMES
+    if kind in (Kind.NAME, Kind.STATE):
+        return _EACH[kind]
     needed = SLOTS if kind == Kind.SLOT else PLAIN_WORDS * (1 if stays >= FEW_PLAIN else TWICE)
     return needed * TELLING_TIMES if is_telling(word) else needed

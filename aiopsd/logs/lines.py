@@ -20,8 +20,6 @@ _LEVELS: Final = {
     "panic": "critical", "emerg": "critical", "emergency": "critical", "alert": "critical",
 }  # fmt: skip
 _LEVEL_KEYS: Final = ("level", "detected_level", "severity", "lvl", "levelname", "log.level")
-_MESSAGE_KEYS: Final = ("msg", "message", "event", "log", "body", "text", "@message", "MESSAGE")
-_CAUSE_KEYS: Final = ("error", "err", "exception")
 _WORD: Final = re.compile(r"(?<![\w-])(" + "|".join(_LEVELS) + r")(?![\w-])", re.IGNORECASE)
 _RAISED: Final = re.compile(r"Traceback \(most|(?:Error|Exception)\b")
 _TRACEBACK: Final = "Traceback (most recent call"
@@ -64,21 +62,18 @@ class _Fields(msgspec.Struct):
     service: Any = None
 
 
-_names: Final = tuple(field.encode_name for field in msgspec.structs.fields(_Fields))
 _decode: Final = msgspec.json.Decoder(_Fields).decode
 
 
 def read_json(line: bytes) -> Line:
     """What a line in braces says; as prose when it is no JSON."""
     try:
-        fields = dict(zip(_names, msgspec.structs.astuple(_decode(line)), strict=True))
+        fields = _decode(line)
         said = _said(fields)
-        if not said.message:
-            said = said._replace(message=_shape(msgspec.json.decode(line)))
+        return said if said.message else said._replace(message=_shape(msgspec.json.decode(line)))
     except (msgspec.DecodeError, RecursionError):
         text = line.decode(errors="replace")
         return Line(level_of_words(text), text)
-    return said
 
 
 def read_text(text: str) -> Line:
@@ -89,7 +84,7 @@ def read_text(text: str) -> Line:
     inside = sum(len(key) + len(value) + 1 for key, value in pairs)
     if len(pairs) < 2 or 2 * inside < len(text):
         return Line("", text)
-    said = _said({key: _unquoted(value) for key, value in pairs})
+    said = _said(msgspec.convert({key: _unquoted(value) for key, value in pairs}, _Fields))
     return said if said.message else said._replace(message=text)
 
 
@@ -123,25 +118,42 @@ def level_of_words(text: str) -> str:
     return "error" if _RAISED.search(head) else ""
 
 
-def _said(fields: Mapping[str, Any]) -> Line:
-    message, cause = _first(fields, _MESSAGE_KEYS), _first(fields, _CAUSE_KEYS)
-    service = fields.get("service")
-    if cause:
-        cause = first_and_exception(cause)
-        message = f"{message}: {cause}" if message else cause
-    return Line(level_of(fields), message, service if isinstance(service, str) else "")
+def _said(fields: _Fields) -> Line:
+    message = fields.message
+    if type(message) is not str or not message:
+        message = _text(fields.msg, fields.event, fields.log, fields.body, fields.text,
+                        fields.at_message, fields.journal)  # fmt: skip
+    if fields.error or fields.err or fields.exception:
+        message = _with_cause(message, _text(fields.error, fields.err, fields.exception))
+    level = _LEVELS.get(fields.level) if type(fields.level) is str else None
+    service = fields.service
+    return Line(level or _level(fields), message, service if type(service) is str else "")
 
 
-def _first(fields: Mapping[str, Any], keys: tuple[str, ...]) -> str:
-    found = (fields.get(key) for key in keys)
-    return next((value for value in found if isinstance(value, str) and value), "")
+def _level(fields: _Fields) -> str:
+    told = (fields.level, fields.detected_level, fields.severity, fields.lvl, fields.levelname,
+            fields.log_level)  # fmt: skip
+    return next((found for one in told if one and (found := _LEVELS.get(str(one).lower()))), "")
+
+
+def _text(*values: object) -> str:
+    return next((value for value in values if isinstance(value, str) and value), "")
+
+
+def _with_cause(message: str, cause: str) -> str:
+    if not cause:
+        return message
+    cause = first_and_exception(cause)
+    return f"{message}: {cause}" if message else cause
 
 
 def _shape(fields: dict[str, Any]) -> str:
     """A message one level down, or the names of the fields."""
     for inner in list(fields.values())[:MAX_FIELDS]:
-        if isinstance(inner, dict) and (message := _first(inner, _MESSAGE_KEYS)):
-            return message
+        if isinstance(inner, dict):
+            one = _said(msgspec.convert(inner, _Fields))
+            if one.message:
+                return one.message
     return " ".join(f"{key}=<*>" for key in sorted(fields)[:MAX_FIELDS])
 
 

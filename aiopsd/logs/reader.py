@@ -17,14 +17,16 @@ from aiopsd.logs.header import HEAD_CHARS, Header, Row
 from aiopsd.logs.lines import first_and_exception, level_of_words, read_json, read_text
 from aiopsd.logs.redaction import redact
 from aiopsd.logs.templates import OTHER, Templates
-from aiopsd.logs.words import Words
+from aiopsd.logs.words import Words, named
 from aiopsd.rows import pack, unpack
 
 MAX_LINE, MAX_JSON, MAX_MESSAGE = 8192, 65_536, 4096
 MAX_CACHED, MAX_MASKED, MAX_STREAMS = 200_000, 20_000, 500
 SAMPLE_FIRST, SAMPLE_LATER, SETTLED = 128, 64, 500  # lines to learn a header from
 
-_HEX: Final = re.compile(rb"[0-9a-f]{8}(?:-?[0-9a-f]{4}){2,}[0-9a-f-]*")
+LOOKS: Final = 32
+
+_HEX: Final = re.compile(rb"[0-9a-f]{8,}(?:-[0-9a-f]{4,})*")
 _DIGITS: Final = b"0123456789"
 _id: Final = itemgetter(0)
 
@@ -47,7 +49,8 @@ class Reader:
     def _begin(self) -> None:
         self._lines: dict[int, Known] = {}
         self._messages: dict[int, Known] = {}
-        self._masked: dict[int, int] = {}
+        self._masked: dict[int, Known] = {}
+        self._unsettled: dict[int, int] = {}  # messages that are still looked at, how often more
         self._words = Words()
 
     def read(self, lines: Sequence[bytes], stream: str = "", time_s: float = 0.0) -> list[Known]:
@@ -128,36 +131,53 @@ class Reader:
 
     def _line(self, line: bytes, key: int, header: Header, *, anew: bool = False) -> Known:
         text = line[:MAX_MESSAGE].decode(errors="replace")
-        message, message_key = text, 0
+        message, message_key, level = text, key, ""
         if header.plan:
-            message = text[header.end(text) :].strip()
-            message_key = hash((_digitless(message), level_of_words(text)))
-            if not anew and (known := self._messages.get(message_key)):
-                self._lines[key] = known
+            end = header.end(text)
+            message, level = text[end:].strip(), level_of_words(text[:end])
+            message_key = hash((_digitless(message), level))
+        known = None if anew else self._messages.get(message_key)
+        if known is None:
+            known = self._message(message, level, anew)
+            if known.template == OTHER:  # next time there may be room
                 return known
-        level, said, service = read_text(redact(message))
-        number = self._template(said, anew)
-        known = Known(number, level or level_of_words(text), service)
+            self._messages[message_key] = known
+        if self._is_settled(known.template, message_key, message):
+            self._lines[key] = known
         if len(self._lines) + len(self._messages) > MAX_CACHED:
             self._lines.clear()
             self._messages.clear()
-        if number != OTHER:  # next time there may be room
-            self._lines[key] = known
-            if header.plan:
-                self._messages[message_key] = known
+            self._unsettled.clear()
         return known
 
-    def _template(self, message: str, anew: bool) -> int:
+    def _is_settled(self, number: int, key: int, message: str) -> bool:
+        """A name with a digit, as `eth0`, is looked at some times to see whether it varies."""
+        left = self._unsettled.get(key, LOOKS)
+        names = named(message) if left else ()
+        if not names or not self.templates.saw(number, names):
+            left = 0
+        if left:
+            self._unsettled[key] = left - 1
+            return False
+        return True
+
+    def _message(self, message: str, level: str, anew: bool) -> Known:
+        """Secrets are out before anything is learned; what is known needs only its hash."""
         masked = self._words.mask(message)
-        key = hash(masked)
-        number = None if anew else self._masked.get(key)
-        if number is None:
+        key = hash((masked, level))
+        known = None if anew else self._masked.get(key)
+        if known is None:
+            clean = redact(message)
+            told, said, service = read_text(clean)
+            if said != message:
+                masked = self._words.mask(said)
             number = self.templates.place(masked, self._time_s)
+            known = Known(number, told or level or level_of_words(message), service)
             if len(self._masked) > MAX_MASKED:
                 self._masked.clear()
             if number != OTHER:
-                self._masked[key] = number
-        return number
+                self._masked[key] = known
+        return known
 
     def save(self) -> bytes:
         headers = [(stream, *header.state()) for stream, header in self._headers.items()]

@@ -8,6 +8,7 @@ Every pattern is linear: each alternative begins at an edge and no two of its pa
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 MAX_TEXT, MAX_WORDS, MAX_WORD, MAX_KEPT = 2048, 160, 200, 50_000
@@ -15,7 +16,8 @@ BLOB: Final = "<blob>"
 
 _MASK: Final = re.compile(
     r"""
- (?P<http>\bHTTP/\d(?:\.\d)?\b)
+ (?P<known><\w+:[0-9a-f]{10}>)
+|(?P<http>\bHTTP/\d(?:\.\d)?\b)
 |(?P<url>\b[a-z][a-z0-9+.-]{1,9}://[^\s"'<>\])},]+)
 |(?P<uuid>\b[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}\b)
 |(?P<mac>\b(?:[0-9a-fA-F]{2}[:-]){5,}[0-9a-fA-F]{2}\b)
@@ -28,6 +30,8 @@ _MASK: Final = re.compile(
    |(?<![\w.-])[A-Za-z][\w$-]*(?:\.[\w$-]+){2,}:\d+\b)
 |(?P<path>(?<![\w<>.*)])(?:\.{0,2}|~|[A-Za-z]:)(?:[/\\]+[\w.$@%+~{}:*-]+){2,}[/\\]*(?<!:)
    (?:\?[^\s"'<>]*)?|(?<![\w<>.*)/])[\w.-]+/[\w.$@%+~:-]+/[\w./$@%+~:-]+(?<!:))
+|(?P<name>(?<![\w.$-])(?=(?:\d?[A-Za-z_]){3})[A-Za-z_]+\d[A-Za-z_]+(?![\w$-])
+   |(?<![\w.$-])[A-Z]\d(?![\w.$-]))
 |(?P<hex>\b0[xX][0-9a-fA-F]+\b|\b(?=[a-fA-F]*\d)(?=\d*[a-fA-F])[0-9a-fA-F]{6,}\b)
 |(?P<num>(?<![A-Za-z_\d.])[-+]?\d+(?:\.\d+)*(?:%|[KMGT]?i?B|[mun]?s|sec)?(?![A-Za-z_\d]))
 |(?P<n>(?<![\w.$-])[A-Za-z]{2,}\d{1,3}(?![\w.$-]))
@@ -38,9 +42,10 @@ _MASK: Final = re.compile(
 _EDGE: Final = r"""[^\s,;:="'()\[\]{}|<>#&]*"""
 _CHUNK: Final = re.compile(rf"{_EDGE}<\w+>(?:{_EDGE}<\w+>)*{_EDGE}")
 _KEEP: Final = re.compile(r"(?:[A-Za-z]{2,}[.-]+)?<\w+>[.!?*]*$|[A-Za-z]{2,}<n>$")
-_NEIGHBOURS: Final = re.compile(r"<\w+>(?:[.:]<\w+>)+")
+_NEIGHBOURS: Final = re.compile(r"(?:[A-Za-z]+<n>|<\w+>)(?:[.:]<\w+>)+")
 _DOTS: Final = re.compile(r"(\.{4,})")
-_NUMBERED: Final = re.compile(r"[A-Za-z]+<n>")
+_NUMBERED: Final = re.compile(r"[A-Za-z]+<n>|(?<![\w.$-])[A-Za-z_]+0[A-Za-z_]*(?![\w$-])")
+_NAMED: Final = re.compile(r"(?<![\w.$-])[A-Za-z_]+\d[A-Za-z_]*(?![\w$-])")
 _FOLD: Final = str.maketrans("123456789", "0" * 9)
 VALUE: Final = re.compile(r"<[\w*]+>")
 
@@ -60,6 +65,10 @@ _TOGETHER: Final = [
         ("<http>", r"(<(?:path|url)>) <http>", r"\1"),
         (">,<", r"(<(ip|host|path|uuid|hex)>)(?:,\1)+", r"\1"),
         ('="', r'="[^"<]*(?:<\w+>[^"<]*)*"', '="<str>"'),
+        ('"<', r'(?<=[^\n] )"<\w+>(?=[^"]* )[^"]*"', '"<str>"'),
+        (":<num>",
+         r"\b(to|from|at|via|by|with|proxy|host|server|peer|client|address|upstream|backend)"
+         r"([ =:]{1,2})[A-Za-z][A-Za-z_-]*(?:<n>)?:<num>(?![\w.:])", r"\1\2<host>"),
         ("<", r"<\w+>(?:[ ,]+<\w+>){7,}", "<list>"),
         ("<n>", r"\b([A-Za-z]+<n>)(?:[ ,]+\1){2,}", "<list>"),
     )
@@ -67,25 +76,27 @@ _TOGETHER: Final = [
 
 
 class Words:
-    """Remembers the mask of each word, digits aside."""
+    """Remembers the mask of each word, digits aside; of words, as they may be secrets, hashes."""
 
     def __init__(self) -> None:
-        self._masks: dict[str, str] = {}
+        self._masks: dict[int, str] = {}  # nothing for a word that is its own mask
 
     def mask(self, text: str) -> str:
         """The line with every value that one word shows; at most 160 words of it."""
-        masks, masked, text = self._masks, [], text[:MAX_TEXT]
-        folded = text.translate(_FOLD).split(" ")[:MAX_WORDS]
-        for key in folded:
-            mask = masks.get(key)
+        masks, text = self._masks, text[:MAX_TEXT]
+        words = text.translate(_FOLD).split(" ")[:MAX_WORDS]
+        masked = list(map(masks.get, map(hash, words)))
+        for place, word in enumerate(words):
+            mask = masked[place]
             if mask is None:
-                mask = mask_word(key)
-                if len(key) < 40:
-                    if len(masks) > MAX_KEPT:
-                        masks.clear()
-                    masks[key] = mask
-            masked.append(mask)
-        return " ".join(masked)
+                mask = mask_word(word)
+                if len(masks) > MAX_KEPT:
+                    masks.clear()
+                masks[hash(word)] = mask if mask != word else ""
+                masked[place] = mask
+            elif not mask:
+                masked[place] = word
+        return " ".join(masked)  # type: ignore[arg-type] # none is missing now
 
 
 def mask_word(word: str) -> str:
@@ -108,13 +119,37 @@ def together(masked: str) -> str:
     return masked
 
 
-def readable(text: str) -> str:
-    """``<n>`` marks a name with a number behind, so that ``eth1`` and ``eth2`` stay near."""
-    return _NUMBERED.sub("<id>", text)
+def named(text: str) -> list[str]:
+    """Words with one digit among letters: more often part of a name (``ssh2``, ``eth0``, ``log4j``)
+    than a number. Their masks differ by letters only; whether the digit varies must be seen."""
+    return _NAMED.findall(text)
+
+
+def mask_named(word: str) -> str:
+    """As it stands in a masked line."""
+    letters = word.rstrip("0123456789")
+    if letters != word and len(letters) > 1 and letters.isalpha():
+        return f"{letters}<n>"
+    return word.translate(_FOLD)
+
+
+def readable(words: Iterable[str], fixed: Mapping[str, str]) -> str:
+    """``fixed``: masks of names whose digit never varied."""
+
+    def told(found: re.Match[str]) -> str:
+        return fixed.get(found[0]) or "<id>"
+
+    return "".join(
+        _NUMBERED.sub(told, word) if "<n>" in word or "0" in word else word for word in words
+    )
 
 
 def _typed(found: re.Match[str]) -> str:
     kind = found.lastgroup
+    if kind == "name":
+        return found[0]
+    if kind == "known":  # a pseudonym
+        return found[0].partition(":")[0] + ">"
     return found[0].rstrip("0123456789") + "<n>" if kind == "n" else f"<{kind}>"
 
 
