@@ -250,6 +250,14 @@ NEEDED = [
 ]  # fmt: skip
 
 
+def test_actions_of_an_executor_with_faults_are_those_of_its_type(folder: Folder) -> None:
+    folder.spoil("aiopsd.yaml", "  tool: {", "  tool: {x: 1, ")
+    folder.spoil("playbooks/call.yaml", "tool.run", "tool.rum")
+    found = folder.problems()
+    assert len(found) == 2
+    assert "unknown action 'tool.rum'; did you mean 'tool.run'?" in found[1]
+
+
 @pytest.mark.parametrize(("library", "name", "old", "new", "said"), NEEDED)
 def test_an_extra_that_is_missing(
     folder: Folder, monkeypatch: pytest.MonkeyPatch,
