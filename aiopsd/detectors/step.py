@@ -1,7 +1,8 @@
 """A level that changed and stays: from X to Y, since when.
 
-Each series is made white noise of its own usual spread (``white``); then a test looks for a change
-of its mean: Page-Hinkley for any number of series, or river's ADWIN. It speaks once: the step is
+What the hour adds is taken out (``season``), and the rest made white noise of its own usual spread
+(``white``); then a test looks for a change of its mean: Page-Hinkley for any number of series, or
+river's ADWIN, until there is ``evidence`` enough. It speaks once: the step is
 strange for ``hold`` samples while the series stays there, and then where the series is, is normal.
 Every step makes the next one of this series a little harder: what keeps happening is not news.
 """
@@ -9,32 +10,30 @@ Every step makes the next one of this series a little harder: what keeps happeni
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
 from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from aiopsd.detectors.steps import page_hinkley, white
+from aiopsd.detectors.steps import evidence, page_hinkley, season, white
 from aiopsd.detectors.steps.adaptive_windows import AdaptiveWindows
+from aiopsd.detectors.steps.evidence import CERTAIN_DAYS, DAY_SECS, SUSPICIOUS_DAYS, bar
+from aiopsd.detectors.steps.sentences import sentences
 from aiopsd.detectors.steps.white import FEW, WARM
 from aiopsd.model import Batch, Floats, Indexes, Labels, Scores
 from aiopsd.rows import At, Column, Rows, pack, unpack
 from aiopsd.settings import Settings
 
-DAY_SECS: Final = 86400.0
-SUSPICIOUS_DAYS, CERTAIN_DAYS = 40.0, 20e6  # how rarely white noise shows so much
-LEAST: Final = 12.0  # no less evidence than this, however slow the pace
 RELATIVE_FLOOR: Final = 0.05  # of the level, where no floor is given
 CERTAIN_FLOORS: Final = 2.0  # certain is a step of at least this many floors
-TIRED, TIRED_DAYS = 0.5, 14.0  # a step makes the next harder by this much, for so long
 UNSURE: Final = 0.1  # how much a sample teaches while a test is half convinced
-PACE: Final = 0.05  # how fast the usual time between samples is learned
 VISIBLE: Final = 0.75  # of the usual spread: no smaller step is one
 LARGE: Final = 3.0  # times that: a step that the last few samples show
 BACK: Final = 0.25  # of the way that is left, and a series has returned
 INSIDE: Final = 0.49  # highest score of a series that has not stepped
 HUGE: Final = 1e150  # squares still fit; anything larger is no measurement
+
+WEEK_SECS: Final = 7 * DAY_SECS  # before a season makes certain: a weekend is in it
 
 Flags = NDArray[np.bool_]
 
@@ -61,21 +60,24 @@ class StepSettings(Settings, frozen=True, kw_only=True, tag="step"):
         return Step(self)
 
 
-_COLUMNS: Final = {
-    "n": Column(),  # samples at this level
-    "last": Column(np.nan),
-    "last_s": Column(np.nan),
-    "born": Column(np.nan),
-    "every": Column(np.nan),  # seconds between samples, usually
-    "whole": Column(1.0, np.bool_),  # only whole numbers so far
-    "hold": Column(),  # samples for which the step is still strange; 0: there is none
-    "sign": Column(),
-    "proof": Column(),  # evidence for the step
-    "to": Column(np.nan),  # the new level ...
-    "since": Column(np.nan),  # ... and when it began
-    "tired": Column(),  # steps lately ...
-    "tired_s": Column(np.nan),  # ... as of then
-}
+_COLUMNS: Final = (
+    {
+        "n": Column(),  # samples at this level
+        "last": Column(np.nan),
+        "born": Column(np.nan),
+        "whole": Column(1.0, np.bool_),  # only whole numbers so far
+        "hold": Column(),  # samples for which the step is still strange; 0: there is none
+        "sign": Column(),
+        "proof": Column(),  # evidence for the step
+        "to": Column(np.nan),  # the new level ...
+        "since": Column(np.nan),  # ... and when it began
+        "swing": Column(),  # what the season added to the newest sample
+    }
+    | evidence.COLUMNS
+    | season.COLUMNS
+    | white.COLUMNS
+    | page_hinkley.COLUMNS
+)
 
 
 class Step:
@@ -83,7 +85,7 @@ class Step:
 
     def __init__(self, settings: StepSettings) -> None:
         self.settings = settings
-        self._rows = Rows(**_COLUMNS, **white.COLUMNS, **page_hinkley.COLUMNS)
+        self._rows = Rows(**_COLUMNS)
         self._windows = AdaptiveWindows() if settings.method == "adwin" else None
 
     @property
@@ -96,8 +98,10 @@ class Step:
         with np.errstate(over="ignore", invalid="ignore"):
             rows, ok = self._rows, np.abs(batch.values) < HUGE
             at = rows.of(batch.series[ok])
-            x, now = batch.values[ok], batch.time_s
-            self._meet(at, x, now)
+            raw, now = batch.values[ok], batch.time_s
+            found = self._meet(at, raw, now)
+            x = raw - rows["swing"][at]
+            white.write(rows, at, x)
             floor = self._floor(at)
             step = np.nan_to_num(np.abs(x - rows["last"][at]))
             y = white.whiten(rows, at, x, floor)
@@ -105,20 +109,25 @@ class Step:
             self._test(at[known], y[known], floor[known], now)
             scores = self._scores(batch, ok, at, floor)
             self._learn(at, x, step, y, known)
+            self._learn_season(at[known], raw[known], found[known])
         return scores
 
     # --- before the judgement -----------------------------------------------------------
 
-    def _meet(self, at: At, x: Floats, now: float) -> None:
+    def _meet(self, at: At, x: Floats, now: float) -> Floats:
+        """Returns what the profiles say; a series begins anew when its season is another."""
         rows = self._rows
-        white.write(rows, at, x)
         rows["whole"][at] &= x == np.rint(x)
-        secs, every = now - rows["last_s"][at], rows["every"][at]
-        near = np.clip(secs, every / 2, every * 2)
-        learned = np.where(np.isnan(every), secs, every + PACE * (near - every))
-        rows["every"][at] = np.where(secs > 0, learned, every)
-        rows["last_s"][at] = now
-        rows["born"][at] = np.fmin(rows["born"][at], now)
+        rows["born"][at] = np.where(np.isnan(rows["born"][at]), now, rows["born"][at])
+        evidence.hear(rows, at, now)
+        other = season.turn(rows, at, now)
+        if len(other):
+            white.restart(rows, other, season.level(rows, other), rows["usual"][other])
+            rows["n"][other], rows["hold"][other], rows["born"][other] = WARM, 0, now + WEEK_SECS
+            self._anew(other)
+        found = season.profiles(rows, at, now, evidence.every_secs(rows, at))
+        rows["swing"][at] = season.swing(rows, at, found)
+        return found
 
     def _floor(self, at: At) -> Floats:
         """Given, or derived: 5 % of the level, and 1 for what is counted."""
@@ -127,24 +136,14 @@ class Step:
         least = np.maximum(self._rows["whole"][at], 1e-12)
         return np.asarray(np.maximum(RELATIVE_FLOOR * np.abs(self._rows["level"][at]), least))
 
-    def _bar(self, at: At, days: float) -> Floats:
-        """Evidence that white noise shows once in so many days, at this series' pace (Siegmund's
-        approximation of a CUSUM's run length), harder after steps."""
-        rows, delta = self._rows, page_hinkley.DELTA
-        every = rows["every"][at]
-        samples = days * DAY_SECS / np.where(every > 0, every, 60.0)
-        bar = np.log(samples * 4 * delta * delta) / (2 * delta) - 1.17
-        return np.asarray(np.maximum(bar, LEAST) * (1 + TIRED * rows["tired"][at]))
-
     def _test(self, at: At, y: Floats, floor: Floats, now: float) -> None:
         """Opens steps, and gathers evidence for those that are open."""
         rows = self._rows
-        self._rest(at, now)
         rise, fall = page_hinkley.update(rows, at, y)
         rose = rise > fall
         proof, sign = np.where(rose, rise, fall), np.where(rose, 1.0, -1.0)
         count = np.where(rose, rows["up_count"][at], rows["down_count"][at])
-        found = proof >= self._bar(at, SUSPICIOUS_DAYS)
+        found = proof >= bar(rows, at, SUSPICIOUS_DAYS)
         if self._windows:
             proof, sign, count, found = self._ask_adwin(at, y, (proof, sign, count, found))
         held = rows["hold"][at] > 0
@@ -160,8 +159,7 @@ class Step:
     ) -> tuple[Floats, Floats, Floats, Flags]:
         """Its word takes the place of the ``other`` test's, for series that have a window."""
         assert self._windows is not None  # noqa: S101
-        rows = self._rows
-        proof, sign, count, found = other
+        rows, (proof, sign, count, found) = self._rows, other
         series = rows.series(at)
         asked = self._windows.room(series)
         since, change = self._windows.update(series[asked], y[asked])
@@ -172,13 +170,6 @@ class Step:
         proof[asked] = np.where(held, rows["proof"][at[asked]] + more, size)
         found[asked] = since > 0
         return proof, sign, count, found
-
-    def _rest(self, at: At, now: float) -> None:
-        """Steps are forgotten in two weeks."""
-        rows = self._rows
-        days = np.nan_to_num(np.maximum(now - rows["tired_s"][at], 0.0) / DAY_SECS)
-        rows["tired"][at] *= np.exp(-days / TIRED_DAYS)
-        rows["tired_s"][at] = now
 
     def _open(self, row: int, sign: float, count: int, least: float, now: float) -> None:
         """A step large enough; on a side that nobody asked for, it is only accepted."""
@@ -210,7 +201,7 @@ class Step:
         level, n = np.full(len(ok), np.nan), np.where(found >= 0, rows["n"][found], 0)
         width, score = np.full(len(ok), np.nan), np.zeros(len(ok))
         certain = np.zeros(len(ok), bool)
-        level[ok] = rows["level"][at]
+        level[ok] = rows["level"][at] + rows["swing"][at]
         width[ok] = np.maximum(floor, white.spread(rows, at, floor))
         score[ok], certain[ok] = self._judge(at, floor)
         return Scores(
@@ -234,10 +225,10 @@ class Step:
         self._return(at[(rows["hold"][at] > 0) & np.isfinite(rows["to"][at]) & (since >= FEW)])
         level, to, proof = rows["level"][at], rows["to"][at], np.maximum(rows["proof"][at], 0.0)
         there = (rows["hold"][at] > 0) & np.isfinite(to)
-        share = proof / (proof + self._bar(at, SUSPICIOUS_DAYS))
+        share = proof / (proof + bar(rows, at, SUSPICIOUS_DAYS))
         large = np.abs(to - level) >= CERTAIN_FLOORS * floor
         grown = rows["last_s"][at] - rows["born"][at] >= DAY_SECS  # its day may be all of it
-        certain = there & large & grown & (proof >= self._bar(at, CERTAIN_DAYS))
+        certain = there & large & grown & (proof >= bar(rows, at, CERTAIN_DAYS))
         score = np.where(there, np.maximum(share, 0.5), np.minimum(share, INSIDE))
         return np.where(rows["n"][at] >= WARM, score, 0.0), certain
 
@@ -253,9 +244,10 @@ class Step:
         rows = self._rows
         held = rows["hold"][at] > 0
         calm = known & ~held
-        doubt = rows["proof"][at] >= self._bar(at, SUSPICIOUS_DAYS) / 2
+        doubt = rows["proof"][at] >= bar(rows, at, SUSPICIOUS_DAYS) / 2
         weight = np.where(doubt, UNSURE, 1.0)[calm]
-        some, every = at[calm], np.nan_to_num(rows["every"][at[calm]], nan=60.0)
+        some = at[calm]
+        every = evidence.every_secs(rows, some)
         white.learn(rows, some, x[calm], step[calm], y[calm], weight, rows["n"][some], every)
         rows["n"][at] += ~held
         rows["last"][at] = x
@@ -267,33 +259,33 @@ class Step:
         if len(over):
             self._accept(over)
 
+    def _learn_season(self, at: At, x: Floats, found: Floats) -> None:
+        rows = self._rows
+        calm = rows["hold"][at] <= 0
+        at, x = at[calm], x[calm]
+        gain = white.gain(rows["n"][at], evidence.every_secs(rows, at))
+        season.learn(rows, at, x, np.abs(x - rows["level"][at]), found[calm], gain)
+
     def _accept(self, at: At) -> None:
         """Where the series is now is normal; it is no quieter there than it was."""
         rows = self._rows
         rows["tired"][at] += 1
+        before = rows["level"][at]
         white.begin(rows, at, rows["variance"][at])
+        season.move(rows, at, rows["level"][at] - before)
         rows["n"][at], rows["hold"][at] = WARM, 0
         self._anew(at)
 
     # --- explaining, keeping ------------------------------------------------------------
 
     def explain(self, series: int) -> Sequence[str]:
-        """From where to where, since when, and how sure that is."""
+        """Of a step that is strange."""
         rows = self._rows
         at = rows.find(np.array([series], np.int32))
         row = int(at[0])
         if row < 0 or not (rows["hold"][row] > 0 and np.isfinite(rows["to"][row])):
             return ()
-        level, to, n = rows["level"][row], rows["to"][row], int(rows["n"][row])
-        begun = _clock(float(rows["since"][row]))
-        method = "ADWIN" if self._windows else "Page-Hinkley"
-        proof, bar = float(rows["proof"][row]), float(self._bar(at, SUSPICIOUS_DAYS)[0])
-        said = [
-            f"went from {level:.4g} to {to:.4g} at {begun}, after {n} samples there",
-            f"{method} evidence {proof:.0f}, {bar:.0f} is the limit",
-        ]
-        steps = float(rows["tired"][row])
-        return [*said, "not its first step in two weeks"] if steps > 0.5 else said
+        return sentences(rows, at, "ADWIN" if self._windows else "Page-Hinkley")
 
     def forget(self, series: Indexes) -> None:
         self._rows.forget(series)
@@ -308,16 +300,9 @@ class Step:
         """Another method than before goes on with the levels, and tests anew."""
         shape = tuple[bytes, dict[int, bytes] | None, int]
         rows, windows, beyond = unpack("step", 1, saved, shape)
-        fresh = Rows(**_COLUMNS, **white.COLUMNS, **page_hinkley.COLUMNS)
+        fresh = Rows(**_COLUMNS)
         fresh.load(rows)
         if self._windows:
             self._windows.load(windows or {})
             self._windows.beyond = beyond
         self._rows = fresh
-
-
-def _clock(time_s: float) -> str:
-    try:
-        return datetime.fromtimestamp(time_s, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
-    except (ValueError, OverflowError, OSError):
-        return f"{time_s:.0f}"

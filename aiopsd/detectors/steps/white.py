@@ -18,6 +18,7 @@ WARM: Final = 30  # samples before the first judgement
 RECENT: Final = 30  # samples kept
 FEW: Final = 7  # samples that say where a series is
 CLIP: Final = 5.0  # spreads; nothing counts for more
+GAUSS: Final = 1.25  # standard deviation of a Gaussian, by its mean deviation
 MEMORY_SECS, MEMORY = 86400.0, (256.0, 65536.0)  # a day, within these numbers of samples
 MOST_SHARED: Final = 0.95  # phi; beyond it a wandering series would have no mean at all
 BLOCK: Final = 64  # samples
@@ -62,7 +63,7 @@ def begin(rows: Rows, at: At, least: Floats | float = 0.0) -> None:
     kept = rows["recent"][at]
     level = np.median(kept, axis=1)
     away = np.sort(np.abs(kept - level[:, None]), axis=1)
-    limit = CLIP * 1.25 * away[:, :-2].mean(axis=1)
+    limit = CLIP * GAUSS * away[:, :-2].mean(axis=1)
     order = (rows["written"][at].astype(np.intp)[:, None] + np.arange(RECENT)) % RECENT
     d = np.clip(np.take_along_axis(kept, order, axis=1) - level[:, None], -limit[:, None],
                 limit[:, None])  # fmt: skip
@@ -70,6 +71,15 @@ def begin(rows: Rows, at: At, least: Floats | float = 0.0) -> None:
     step = np.diff(d, axis=1)
     rows["steps"][at] = np.maximum((step * step).mean(axis=1), least)
     rows["before"][at] = rows["block_sum"][at] = rows["block_n"][at] = 0.0
+
+
+def restart(rows: Rows, at: At, level: Floats, miss: Floats) -> None:
+    """Another season is taken out: here is the level now, and so far off are samples usually."""
+    rows["level"][at], rows["variance"][at] = level, (GAUSS * miss) ** 2
+    rows["steps"][at] = np.minimum(rows["steps"][at], 2 * rows["variance"][at])
+    rows["recent"][at] = level[:, None]
+    rows["before"][at] = rows["block_sum"][at] = rows["block_n"][at] = 0.0
+    rows["blocks"][at], rows["block_square"][at] = PRIOR_BLOCKS, 1.0
 
 
 def spread(rows: Rows, at: At, floor: Floats) -> Floats:
@@ -101,20 +111,25 @@ def whiten(rows: Rows, at: At, x: Floats, floor: Floats) -> Floats:
     return np.asarray(np.clip(y / widened, -CLIP, CLIP))
 
 
+def gain(age: Floats, every_secs: Floats) -> Floats:
+    """Of what is forgotten in a day."""
+    memory = np.clip(MEMORY_SECS / np.maximum(every_secs, 1e-3), *MEMORY)
+    return np.asarray(1 / np.clip(age + 1, WARM, memory))
+
+
 def learn(
     rows: Rows, at: At, x: Floats, step: Floats, y: Floats, weight: Floats, age: Floats,
     every_secs: Floats,
 ) -> None:  # fmt: skip
     """Takes in calm samples; ``step`` is how far each is from the one before, ``y`` it as white."""
-    memory = np.clip(MEMORY_SECS / np.maximum(every_secs, 1e-3), *MEMORY)
-    gain = weight / np.clip(age + 1, WARM, memory)
+    rate = weight * gain(age, every_secs)
     deviation = np.sqrt(rows["variance"][at])
     limit = np.where(deviation > 0, CLIP * deviation, np.inf)
     d = np.clip(x - rows["level"][at], -limit, limit)
     step = np.clip(step, -limit, limit)
-    rows["level"][at] += gain * d
-    rows["variance"][at] += gain * (d * d - rows["variance"][at])
-    rows["steps"][at] += gain * (step * step - rows["steps"][at])
+    rows["level"][at] += rate * d
+    rows["variance"][at] += rate * (d * d - rows["variance"][at])
+    rows["steps"][at] += rate * (step * step - rows["steps"][at])
     _learn_block(rows, at, y)
 
 

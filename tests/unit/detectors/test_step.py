@@ -99,6 +99,49 @@ def test_a_burst_is_over_when_it_is_over(method: Any) -> None:
     assert all(last <= 520 for _, last in found)
 
 
+def by_five_minutes(days: int, n: int = 4) -> tuple[np.ndarray, np.ndarray]:
+    """Times, and white noise in a daily swing thirty times as large."""
+    times_s = 20_000 * 86400.0 + 300.0 * np.arange(days * 288)
+    swing = np.sin(2 * np.pi * (times_s[:, None] / 86400 + np.arange(n) / n))
+    noise = np.random.default_rng(4).standard_normal((len(times_s), n))
+    return times_s, 200 + 30 * swing + noise
+
+
+def heard(one: Step, times_s: np.ndarray, values: np.ndarray) -> list[Scores]:
+    series = np.arange(values.shape[1], dtype=np.int32)
+    return [one.observe(Batch("r", float(t), series, x))
+            for t, x in zip(times_s, values, strict=True)]  # fmt: skip
+
+
+def test_a_step_smaller_than_the_swing_of_the_day_is_seen_once_the_day_is_known() -> None:
+    one = step(floor=1.0)
+    times_s, values = by_five_minutes(11)
+    values[-144:] += 15
+    found = heard(one, times_s, values)
+    for series in range(4):
+        ((begin, _),) = spells(found, series)
+        assert len(values) - 144 < begin < len(values) - 120
+    first = found[len(values) - 160]
+    assert np.abs(first.expected - values[len(values) - 160]).max() < 8, "the swing is in it"
+
+
+def test_it_says_that_the_swing_is_taken_out() -> None:
+    one, (times_s, values) = step(floor=1.0), by_five_minutes(10, n=1)
+    values[-20:] += 40
+    heard(one, times_s, values)
+    assert one.explain(0)[-1] == "both less the swing of the day"
+
+
+def test_a_first_weekend_is_no_step() -> None:
+    """The day is believed when it held on each day of a week; the week after it was seen."""
+    one, (times_s, values) = step(), by_five_minutes(20)
+    weekend = (times_s // 86400 + 3) % 7 >= 5  # the epoch began on a Thursday
+    values[weekend] = values[weekend] * 0.5
+    found = heard(one, times_s, values)
+    assert not any(scores.certain.any() for scores in found)
+    assert sum(len(spells(found, series)) for series in range(4)) <= 1
+
+
 def test_one_spike_is_no_step() -> None:
     one, values = step(), quiet(600)
     values[[500, 540, 580]] = 1e9
