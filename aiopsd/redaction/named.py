@@ -59,11 +59,11 @@ def is_secret(value: str, *, strong: bool = True) -> bool:
     plain = value.strip("()[]<>*.:;,!?'\"").lower()
     if not plain.strip("x-_") or plain in _NOTHING or PLACEHOLDER.fullmatch(value):
         return False
-    if value.startswith(("${", "{{", "$(", "%{", "%s", "%v")):
+    if value.startswith(("${", "{{", "$(", "%{", "%(")) or value in ("%s", "%v", "%d"):
         return False
     if strong:
         return True
-    if value[0] in "/~" or (value[1:3] == ":\\" and value[0].isalpha()):
+    if value.startswith(("/", "~/", "./")) or value[1:3] == ":\\":
         return False
     return not (value.isdecimal() and len(value) < 8)
 

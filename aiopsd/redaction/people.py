@@ -17,7 +17,7 @@ _NO_DOMAINS: Final = frozenset({
     "py", "java", "go", "rs", "class", "jar", "lock",
 })  # fmt: skip
 _EMAIL: Final = re.compile(
-    r"(?<![\w.+%-])[\w.+%'-]{1,64}+@(?:[\w-]{1,63}\.){1,6}(?P<END>[^\W\d_][\w-]{1,62})(?![\w-])"
+    r"(?<![\w.+%-])[\w.+%-]{1,64}+@(?:[\w-]{1,63}\.){1,6}(?P<END>[^\W\d_][\w-]{1,62})(?![\w-])"
 )
 
 
@@ -76,6 +76,7 @@ def _iban(text: str, place: int) -> Iterator[Span]:
 
 _PHONE: Final = re.compile(r"(?<![\w+])\+[1-9](?:[ ./-]?\(?\d{1,14}+\)?){1,8}+")
 _GROUP: Final = re.compile(r"\d+")
+LONG_ENOUGH: Final = 10  # digits, country and all: what stands apart after that is something else
 _PLUS: Final = ("+000", "+00 ", "+00-", "+00.", "+00(", "+00/", "+0 0", "+0 (", "+0-0", "+0.0",
                 "+0(0")  # fmt: skip
 
@@ -87,7 +88,8 @@ def _phone(text: str, place: int) -> Iterator[Span]:
         return
     digits, end = "", place
     for group in _GROUP.finditer(found[0]):
-        if len(digits) + len(group[0]) > 15:
+        apart = found[0][group.start() - 1].isspace() and len(digits) >= LONG_ENOUGH
+        if apart or len(digits) + len(group[0]) > 15:
             break
         digits, end = digits + group[0], place + group.end()
     if len(digits) >= 8:
@@ -123,7 +125,7 @@ def _address(found: re.Match[str]) -> str | None:
 _ALONE: Final = rb"(?<![\w.+-])"
 _RUN: Final = _ALONE + rb"(?:[2-6]\d{12,18}|[12]\d{14}|\d{17}[\dXx])(?![\w-])"
 _CARD_GROUPS: Final = _ALONE + rb"(?:[2-6]\d{3}[ -]\d{4}[ -]|3[04-9]\d\d[ -]\d{6}[ -])"
-_MAIL: Final = rb"(?<=[\w.+%'?-])@[\w?-]{1,63}+\.[^\W_]"  # ? may be a letter of any script
+_MAIL: Final = rb"(?<=[\w.+%?-])@[\w?-]{1,63}+\.[^\W_]"  # ? may be a letter of any script
 
 PEOPLE: Final = (
     Detector("email", near("@", confirm=_MAIL), searching("email", _EMAIL, _email), whole=True),

@@ -135,12 +135,13 @@ class Redactor:
         return spans
 
     def _without(self, text: str, spans: list[Span]) -> str:
-        """Where two overlap, the one that begins first, or the longer one, says what it was."""
+        """Where two overlap, the one that begins first, or is a secret, or is longer, says what it
+        was; nothing stays of the other."""
         if not spans:
             return text
         parts, end = [], 0
         counted: Counter[str] = Counter()
-        for span in sorted(spans, key=lambda one: (one.start, -one.end)):
+        for span in sorted(spans, key=lambda one: (one.start, one.kind != "secret", -one.end)):
             if span.start >= end:
                 parts += [text[end : span.start], self.names.name(span.kind, span.value)]
                 counted[span.kind] += 1

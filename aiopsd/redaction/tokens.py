@@ -35,7 +35,7 @@ _PREFIXES: Final = (
     ("SG.", r"[\w-]{16,64}+\.[\w-]{16,128}+"), ("key-", r"[0-9a-f]{32}+(?![\w-])"),
     # models
     ("sk-ant- sk-proj- sk-or-v1- sk-svcacct- sk-admin- sk-lf- pk-lf-", _WORD),
-    ("sk-", r"(?=[A-Za-z]{0,40}\d)[A-Za-z0-9]{20,512}+"), ("hf_", r"[A-Za-z0-9]{24,64}+"),
+    ("sk-", r"(?=[A-Za-z]{0,64}+\d)[A-Za-z0-9]{20,512}+"), ("hf_", r"[A-Za-z0-9]{24,64}+"),
     ("gsk_ pplx- nvapi- xai-", r"[\w-]{20,128}+"), ("r8_", r"[A-Za-z0-9]{30,64}+"),
     # others
     ("glsa_ glc_", r"[\w=+/-]{20,512}+"), ("NRAK- NRII- NRJS-", _WORD),
