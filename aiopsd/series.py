@@ -94,24 +94,33 @@ class SeriesTable:
             if found is not None:
                 self._touched[found] = self._expiries
                 return found
-            if self._room(rule, source) < 1:
+            number = self._number(source, rule)
+            free = self._free_places()
+            if free < 1 or self._sizes[number] >= SHARE * free:
                 self.refuse(1, rule, source)
                 return UNKNOWN
-            return self._add(key, rule, source)
+            return self._add(key, number)
+
+    def _free_places(self) -> int:
+        return self.limit + self.limit // SHARE - len(self._index)
 
     def _room(self, rule: str, source: str) -> int:
-        """How many more this owner may have, one by one."""
-        number = self._owners.get((source, rule), -1)
-        free = self.limit + self.limit // SHARE - len(self._index)
-        size = self._sizes[number] if number >= 0 else 0
+        """How many more this owner may have, one by one as ``intern`` counts."""
+        free, size = self._free_places(), self._sizes[self._number(source, rule)]
         return max(min(free, -((size - SHARE * free) // (SHARE + 1))), 0)
+
+    def _number(self, source: str, rule: str) -> int:
+        number = self._owners.setdefault((source, rule), len(self._owners))
+        if number == len(self._sizes):
+            self._sizes.append(0)
+        return number
 
     def refuse(self, series: int, rule: str, source: str = "") -> None:
         """Counts series that find no room."""
         self.refused += series
         self._refused_of[source, rule] += series
 
-    def _add(self, key: bytes, rule: str, source: str) -> int:
+    def _add(self, key: bytes, number: int) -> int:
         if self._free:
             index = self._free.pop()
             self._keys[index] = key
@@ -121,9 +130,7 @@ class SeriesTable:
             if index >= len(self._time):
                 self._grow(2 * index)
         self._index[key] = index
-        self._owner[index] = number = self._owners.setdefault((source, rule), len(self._owners))
-        if number == len(self._sizes):
-            self._sizes.append(0)
+        self._owner[index] = number
         self._sizes[number] += 1
         self._touched[index] = self._expiries
         self._time[index], self._value[index] = -np.inf, np.nan
