@@ -82,7 +82,8 @@ def named(text: str, place: int) -> Iterator[Span]:
     elif text.startswith("<", place - 1) and PLACEHOLDER.match(text, place - 1):
         return
     elif found["SPACE"] is not None:
-        quoted = group != "bare" and strong  # such as SQL's: PASSWORD 'x'
+        # Such as SQL's: PASSWORD 'x'. What a : follows is a name itself.
+        quoted = group != "bare" and strong and text[found.end() + 1 :][:1] not in (":", "=")
         if not quoted and not _is_option(text, place):
             return
     elif group == "bare" and found[0][-len(value) - 1].isspace() and value.isalpha():
