@@ -6,7 +6,7 @@ READY := .venv/.ready
 
 # The real programs that tests start as processes; without them those tests skip and say so.
 PACKAGES := prometheus prometheus-alertmanager prometheus-node-exporter mosquitto \
-  systemd libnss-systemd dbus polkitd procps iproute2 util-linux chromium
+  systemd systemd-journal-remote libnss-systemd dbus polkitd procps iproute2 util-linux chromium
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test soak lint bench lock clean packages

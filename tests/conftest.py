@@ -10,6 +10,7 @@ import shutil
 import subprocess
 from collections.abc import Callable
 from functools import cache
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -48,6 +49,14 @@ def small_disk() -> Missing:
     return None if done.returncode == 0 else f"cannot mount here: {done.stderr.strip()}"
 
 
+JOURNAL_REMOTE = "/lib/systemd/systemd-journal-remote"
+
+
+def journal() -> Missing:
+    absent = f"not installed: {JOURNAL_REMOTE}" if not Path(JOURNAL_REMOTE).exists() else None
+    return program("journalctl")() or absent
+
+
 CAPABILITIES: dict[str, tuple[str, Callable[[], Missing]]] = {
     "systemd": ("starts a system manager in namespaces (root)", systemd_manager),
     "systemd_analyze": ("lints unit files", program("systemd-analyze")),
@@ -57,6 +66,7 @@ CAPABILITIES: dict[str, tuple[str, Callable[[], Missing]]] = {
     "alertmanager": ("starts Alertmanager", program("prometheus-alertmanager")),
     "node_exporter": ("starts node_exporter", program("prometheus-node-exporter")),
     "mosquitto": ("starts an MQTT broker", program("mosquitto")),
+    "journal": ("writes and reads a journal of systemd", journal),
     "chromium": ("looks at pages in a browser", program("chromium")),
 }
 

@@ -6,6 +6,7 @@ from typing import TypeAlias
 
 from aiopsd.sources.alertmanager import AlertmanagerSettings
 from aiopsd.sources.file import FileSettings
+from aiopsd.sources.journal import JournalSettings
 from aiopsd.sources.loki import LokiSettings
 from aiopsd.sources.loki_push import LokiPushSettings
 from aiopsd.sources.mqtt import MqttSettings
@@ -16,6 +17,7 @@ from aiopsd.sources.scrape import ScrapeSettings
 SourceSettings: TypeAlias = (
     AlertmanagerSettings
     | FileSettings
+    | JournalSettings
     | LokiPushSettings
     | LokiSettings
     | MqttSettings
