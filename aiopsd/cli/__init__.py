@@ -23,6 +23,7 @@ COMMANDS = {
     "check": "name every wrong entry in configuration, rules and playbooks",
     "run": "the daemon",
     "detect": "judge a CSV file by the daemon's engine",
+    "logs": "what logs are made of: their templates",
     "replay": "what the rules would have said about the last days",
     "status": "what is going on now",
     "incident": "list incidents, or show one with its story",

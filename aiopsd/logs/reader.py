@@ -27,6 +27,7 @@ SAMPLE_FIRST, SAMPLE_LATER, SETTLED = 128, 64, 500  # lines to learn a header fr
 LOOKS: Final = 32
 
 _HEX: Final = re.compile(rb"[0-9a-f]{8,}(?:-[0-9a-f]{4,})*")
+_COLOURS: Final = re.compile(rb"\x1b\[[0-9;]{0,20}[A-Za-z]")
 _DIGITS: Final = b"0123456789"
 _id: Final = itemgetter(0)
 
@@ -90,6 +91,9 @@ class Reader:
         if max(map(len, lines)) > MAX_LINE:
             lines = [line[:MAX_LINE] for line in lines]
         text = b"\n".join(lines)
+        if b"\x1b" in text:
+            lines = [_COLOURS.sub(b"", line) for line in lines]
+            text = b"\n".join(lines)
         if text.count(b"\n") != len(lines) - 1:
             lines = [_one_line(line) for line in lines]
             text = b"\n".join(lines)
