@@ -19,7 +19,8 @@ Codes: TypeAlias = NDArray[np.int64]
 class Coded(Protocol):
     """The series table, as far as keys need it."""
 
-    limit: int
+    @property
+    def limit(self) -> int: ...
 
     def codes(self, indexes: Sequence[int] | Indexes) -> Codes: ...
 

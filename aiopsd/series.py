@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
@@ -14,8 +13,8 @@ from numpy.typing import NDArray
 from aiopsd.keys import REFUSED, UNKNOWN, Codes, Keys
 from aiopsd.model import MOST_LABEL_BYTES, Batch, Floats, Indexes, Labels
 from aiopsd.names import ODD, cut, joined, labels_of, name_of, pair_of, unpacked
+from aiopsd.shares import Owner, Shares
 
-SHARE = 9  # times what is free, less than which a source or a rule may have
 SPARED = 20  # expiries; the daemon has one with each checkpoint
 _VERSION = 2  # of what is saved
 _AT_ONCE = 16_384  # keys in one part, so that a part without a new series stays as it was
@@ -26,10 +25,9 @@ T = TypeVar("T", bound=np.generic)
 class SeriesTable:
     """Bounded. An index is stable while its series lives; a freed one is used again.
 
-    ``limit`` is what one source alone may have; there is room for some more. Who has much must
-    leave a part of that much free, so that nobody keeps out the next one. ``oversize`` is told of
-    a (source, series) whose labels are more than MOST_LABEL_BYTES; it is dropped. ``clean``: what
-    of labels may be kept; the same labels where all may.
+    ``limit`` is what one source alone may have (``Shares``). ``oversize`` is told of a (source,
+    series) whose labels are more than MOST_LABEL_BYTES; it is dropped. ``clean``: what of labels
+    may be kept; the same labels where all may.
 
     Sources intern on the loop while detection records in a thread: every method holds the lock.
     """
@@ -40,12 +38,10 @@ class SeriesTable:
         oversize: Callable[[str, Labels], None] = lambda source, labels: None,  # noqa: ARG005
         clean: Callable[[Labels], Labels] = lambda labels: labels,
     ) -> None:
-        self.limit = limit
+        self.shares = Shares(limit)
         self._clean = clean
         self._oversize = oversize
-        self.refused = 0  # series that found no room
         self.late = 0  # samples that were not newer than what the table already has
-        self._refused_of: Counter[tuple[str, str]] = Counter()  # by (source, rule)
         self._lock = threading.RLock()
         self._expiries = 0
         self._begin(64)
@@ -54,17 +50,24 @@ class SeriesTable:
         self._index: dict[bytes, int] = {}
         self._keys: list[bytes] = []  # by index; empty where it is free
         self._free: list[int] = []
-        self._owners: dict[tuple[str, str], int] = {}  # (source, rule) -> number
-        self._sizes: list[int] = []  # by owner: how many series it has
         self._time: Floats = np.full(capacity, -np.inf)
         self._value: Floats = np.full(capacity, np.nan)
         self._touched: Indexes = np.zeros(capacity, np.int32)  # the expiry after which it was used
-        self._owner: Indexes = np.full(capacity, -1, np.int32)  # -1: the index is free
+        self._owner: Indexes = np.full(capacity, -1, np.int32)  # number; -1: the index is free
         self._generation: Indexes = np.zeros(capacity, np.int32)  # grows when an index is freed
         self._place: Indexes = np.zeros(capacity, np.int32)  # scratch of record()
 
     def __len__(self) -> int:
         return len(self._index)
+
+    @property
+    def limit(self) -> int:
+        return self.shares.limit
+
+    @property
+    def refused(self) -> int:
+        """Series that found no room."""
+        return self.shares.refused
 
     @property
     def capacity(self) -> int:
@@ -94,31 +97,11 @@ class SeriesTable:
             if found is not None:
                 self._touched[found] = self._expiries
                 return found
-            number = self._number(source, rule)
-            free = self._free_places()
-            if free < 1 or self._sizes[number] >= SHARE * free:
-                self.refuse(1, rule, source)
+            number = self.shares.number((source, rule))
+            if not self.shares.take(number):
+                self.shares.refuse((source, rule), 1)
                 return UNKNOWN
             return self._add(key, number)
-
-    def _free_places(self) -> int:
-        return self.limit + self.limit // SHARE - len(self._index)
-
-    def _room(self, rule: str, source: str) -> int:
-        """How many more this owner may have, one by one as ``intern`` counts."""
-        free, size = self._free_places(), self._sizes[self._number(source, rule)]
-        return max(min(free, -((size - SHARE * free) // (SHARE + 1))), 0)
-
-    def _number(self, source: str, rule: str) -> int:
-        number = self._owners.setdefault((source, rule), len(self._owners))
-        if number == len(self._sizes):
-            self._sizes.append(0)
-        return number
-
-    def refuse(self, series: int, rule: str, source: str = "") -> None:
-        """Counts series that find no room."""
-        self.refused += series
-        self._refused_of[source, rule] += series
 
     def _add(self, key: bytes, number: int) -> int:
         if self._free:
@@ -131,7 +114,6 @@ class SeriesTable:
                 self._grow(2 * index)
         self._index[key] = index
         self._owner[index] = number
-        self._sizes[number] += 1
         self._touched[index] = self._expiries
         self._time[index], self._value[index] = -np.inf, np.nan
         return index
@@ -158,26 +140,20 @@ class SeriesTable:
 
     def _of(self, rule: str) -> NDArray[np.intp]:
         owner = self._owner[: len(self._keys)]
-        numbers = [number for (_, name), number in self._owners.items() if name == rule]
+        numbers = [n for n, (_, name) in enumerate(self.shares.owners) if name == rule]
         if len(numbers) == 1:
             return np.flatnonzero(owner == numbers[0])
         return np.flatnonzero(np.isin(owner, numbers))
 
-    def counts(self) -> dict[tuple[str, str], int]:
+    def counts(self) -> dict[Owner, int]:
         """How many series each (source, rule) has."""
         with self._lock:
-            return {name: self._sizes[number] for name, number in self._owners.items()}
+            return self.shares.counts()
 
     def crowd(self) -> str:
         """Who has most of the table, and who was refused most."""
         with self._lock:
-            counts = Counter(self.counts())
-            words = [f"{many} of {_named(*name)}" for name, many in counts.most_common(1)]
-            words += [
-                f"refused most: {times} of {_named(*name)}"
-                for name, times in self._refused_of.most_common(1)
-            ]
-            return ", ".join(words)
+            return self.shares.crowd()
 
     # --- codes: an index that can be kept -----------------------------------------------
 
@@ -198,9 +174,10 @@ class SeriesTable:
             known = (codes >= 0) & (self._generation[at] == codes >> 32)
             self._touched[at[known]] = self._expiries
             found = np.where(known, at, UNKNOWN).astype(np.int32)
-            refused = np.flatnonzero(codes == REFUSED)[self._room(rule, source) :]
+            room = self.shares.room(self.shares.number((source, rule)))
+            refused = np.flatnonzero(codes == REFUSED)[room:]
             if len(refused):
-                self.refuse(len(refused), rule, source)
+                self.shares.refuse((source, rule), len(refused))
                 found[refused] = REFUSED
             return found
 
@@ -268,8 +245,8 @@ class SeriesTable:
             self._free += gone.tolist()
             self._free.sort(reverse=True)  # lowest first: few parts of what is saved change
             self._generation[gone] += 1
-            left = np.bincount(self._owner[gone], minlength=len(self._sizes)).tolist()
-            self._sizes = [had - less for had, less in zip(self._sizes, left, strict=True)]
+            many = len(self.shares.owners)
+            self.shares.leave(np.bincount(self._owner[gone], minlength=many).tolist())
             self._owner[gone] = -1
             return gone.astype(np.int32)
 
@@ -286,7 +263,7 @@ class SeriesTable:
             n = len(self._keys)
             keys = [self._keys[at : at + _AT_ONCE] for at in range(0, n, _AT_ONCE)]
             columns = [one[:n].tobytes() for one in (self._time, self._value, self._owner)]
-            owners = list(self._owners)
+            owners = self.shares.owners
         parts = {f"keys/{number}": joined(some) for number, some in enumerate(keys)}
         return parts | {"columns": msgspec.msgpack.encode((_VERSION, n, owners, columns))}
 
@@ -310,8 +287,8 @@ class SeriesTable:
             self._keys, self._index = keys, dict(zip(keys, range(n), strict=True))
             self._index.pop(b"", None)
             self._free = np.flatnonzero(owner < 0)[::-1].tolist()
-            self._owners = {name: number for number, name in enumerate(owners)}
-            self._sizes = np.bincount(owner[owner >= 0], minlength=len(owners)).tolist()
+            sizes = np.bincount(owner[owner >= 0], minlength=len(owners)).tolist()
+            self.shares.begin(owners, sizes)
             self._time[:n], self._value[:n], self._owner[:n] = time, value, owner
 
 
@@ -333,11 +310,6 @@ class SourceSeries:
 
     def keys(self, rule: str = "") -> Keys:
         return self._table.keys(rule, self._source)
-
-
-def _named(source: str, rule: str) -> str:
-    """Such as ``source=fleet``, or ``rule=errors`` for what transforms make."""
-    return " ".join(f"{k}={v}" for k, v in (("source", source), ("rule", rule)) if v) or "nobody"
 
 
 def _longer(column: NDArray[T], capacity: int, fill: float) -> NDArray[T]:

@@ -77,7 +77,7 @@ def test_only_as_many_of_the_refused_are_asked_for_as_there_is_room() -> None:
     table = SeriesTable(limit=3)
     keys = table.keys()
     assert asked(table, keys, ["a", "b", "c", "d", "e", "f"])[3:] == [UNKNOWN] * 3
-    table.limit = 5
+    table.shares.limit = 5
     assert keys.find([b"d", b"e", b"a", b"f"]).tolist() == [UNKNOWN, UNKNOWN, 0, REFUSED]
     assert asked(table, keys, ["d", "e", "f"]) == [3, 4, REFUSED]
 

@@ -134,7 +134,7 @@ async def test_who_fills_the_table_is_said_once(
 ) -> None:
     house, store, _ = await begin(tmp_path)
     store.may_end.set()
-    house.table.limit = 5
+    house.table.shares.limit = 5
     seen = {name: house.table.seen_by(name) for name in ("greedy", "modest")}
     for name, series in (("greedy", 40), ("modest", 2)):
         for n in range(series):

@@ -182,7 +182,7 @@ def test_a_series_that_the_table_forgot_is_met_again() -> None:
 
 def test_a_full_table_takes_no_more_and_reads_on() -> None:
     reader = Reader()
-    reader.table.limit = 1
+    reader.table.shares.limit = 1
     for _ in range(3):
         assert reader.read("a 1\nb 2\nc 3").values.tolist() == [1]
     assert len(reader.interned) == 3, "what was refused is not decoded again"

@@ -253,7 +253,7 @@ def test_the_time_of_a_device_without_a_clock_is_not_believed(clock: bytes) -> N
 
 def test_a_full_table_drops_what_is_new() -> None:
     taken = Taken()
-    taken.house.table.limit = 1
+    taken.house.table.shares.limit = 1
     found = taken.take(Message("plant/a/7/temp", b"1"), Message("plant/a/8/temp", b"2"))
     assert len(found) == 1
     assert taken.house.table.refused == 1

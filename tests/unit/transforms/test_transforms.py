@@ -314,7 +314,7 @@ def test_a_member_that_is_missing_now_is_not_counted_with_what_it_was() -> None:
 
 def test_a_full_table_loses_groups_and_nothing_else() -> None:
     one = Stream("memory")
-    one.table.limit = 5
+    one.table.shares.limit = 5
     found = one.feed(0.0, {f"memory pod={n}": n for n in range(4)})
     assert found == {"pod=0": 0.0}
     assert one.table.refused > 0
