@@ -14,7 +14,7 @@ import aiohttp
 import msgspec
 
 from aiopsd.contracts import SourceContext
-from aiopsd.errors import AiopsdError
+from aiopsd.errors import Unreachable
 from aiopsd.sources.fetch import pauses
 
 Socket = Callable[[], AbstractAsyncContextManager[aiohttp.ClientWebSocketResponse]]
@@ -54,15 +54,20 @@ class Bell:
                 group.create_task(self._follow(socket))
 
     async def _follow(self, socket: Socket) -> None:
-        loop = asyncio.get_running_loop()
+        loop, part = asyncio.get_running_loop(), f"{self._context.name}/tail"
         waits = pauses()
         while True:
             began = loop.time()
-            with suppress(AiopsdError, aiohttp.ClientError, OSError, TimeoutError):
+            try:
                 async with socket() as tail:
+                    self._context.health.back(part)
                     self.ring()  # what came while nobody listened
                     async for message in tail:
                         self._heed(message)
+            except Unreachable as error:
+                self._context.health.gone(part, str(error))
+            except (aiohttp.ClientError, OSError):  # it broke off, as every tail does some day
+                pass
             self._context.count("tails_ended", 1)
             if loop.time() - began > LASTED_SECS:
                 waits = pauses()

@@ -15,9 +15,9 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
-from . import logql, logql_metrics, loki_push, loki_tail
+from . import logql, logql_metrics, loki_numbers, loki_push, loki_tail
 from .loki_streams import Entry, Labels, Stream, canonical, grouped, page
-from .loki_window import NS, Refusal, stamp_ns, window
+from .loki_window import NS, Refusal, duration_ns, stamp_ns, window
 from .recording import Recording
 from .server import Call, Handler, LoopbackServer, Route, json_response, text_response
 
@@ -164,7 +164,9 @@ class LoopbackLoki(LoopbackServer):
         asked = window(call, self.clock(), self.max_query_secs)
         metric = logql_metrics.parse(call.params.get("query", ""))
         if metric is not None:
-            return self._matrix(call, metric, streams)
+            step_ns = duration_ns(call.params.get("step", "60"))
+            rows = loki_numbers.matrix(metric, streams.values(), asked, step_ns, self.max_series)
+            return _result("matrix", rows, len(rows))
         query = logql.parse(call.params.get("query", ""))
         if asked.limit > self.max_entries:
             raise Refusal(
@@ -177,30 +179,6 @@ class LoopbackLoki(LoopbackServer):
         flags = {"encodingFlags": [CATEGORIZE]} if categorize else {}
         result = grouped(lines, query, categorize)
         return _result("streams", result, len(lines), flags)
-
-    def _matrix(
-        self, call: Call, metric: logql_metrics.MetricQuery, streams: dict[Labels, Stream]
-    ) -> web.Response:
-        asked = window(call, self.clock(), self.max_query_secs)
-        step_ns = stamp_ns(call.params.get("step", "60").removesuffix("s"))
-        found: dict[Labels, list[Any]] = {}
-        for time_ns in logql_metrics.steps(asked.start_ns, asked.end_ns, step_ns):
-            for labels, value in metric.at(streams.values(), time_ns):
-                shown = [_secs(time_ns), logql_metrics.shown(value)]
-                found.setdefault(canonical(labels), []).append(shown)
-        self._few(len(found))
-        rows = [{"metric": dict(name), "values": values} for name, values in sorted(found.items())]
-        return _result("matrix", rows, len(rows))
-
-    def _few(self, series: int) -> None:
-        if series > self.max_series:
-            raise Refusal(
-                400,
-                f"maximum number of series ({self.max_series}) reached for a single query; "
-                "consider reducing query cardinality by adding more specific stream selectors, "
-                "reducing the time range, or aggregating results with functions like sum(), "
-                "count() or topk()",
-            )
 
     def _query(self, call: Call, streams: dict[Labels, Stream]) -> web.Response:
         query = call.params.get("query", "")
@@ -216,12 +194,7 @@ class LoopbackLoki(LoopbackServer):
                 "log queries are not supported as an instant query type, "
                 "please change your query to a range query type",
             )
-        found = metric.at(streams.values(), now_ns)
-        self._few(len(found))
-        rows = [
-            {"metric": labels, "value": [_secs(now_ns), logql_metrics.shown(value)]}
-            for labels, value in found
-        ]
+        rows = loki_numbers.vector(metric, streams.values(), now_ns, self.max_series)
         return _result("vector", rows, len(rows))
 
     # Labels of recent streams are listed whatever the request's start and end; series are not.
@@ -320,9 +293,3 @@ def _names(names: set[str]) -> web.Response:
     """A sorted list; where there is nothing to list, `data` is left out altogether."""
     data = {"data": sorted(names)} if names else {}
     return json_response({"status": "success", **data}, content_type=JSON)
-
-
-def _secs(ns: int) -> float | int:
-    """Seconds with milliseconds, whole ones without a point."""
-    ms = ns // 10**6
-    return ms // 1000 if ms % 1000 == 0 else ms / 1000

@@ -254,6 +254,14 @@ async def test_a_line_that_comes_a_minute_late_is_found_once() -> None:
 
 
 @pytest.mark.looptime
+async def test_a_line_that_comes_ten_minutes_late_is_found_by_who_waits_for_it() -> None:
+    world = World(LokiSettings(url="http://loki", late=Duration(900)))
+    await world.read(900)
+    world.push(300, "late")
+    assert await world.read(460) == ["late"]
+
+
+@pytest.mark.looptime
 async def test_a_line_that_came_late_while_we_were_away_is_found() -> None:
     world = World()
     await world.read(60)
@@ -483,14 +491,15 @@ async def test_a_line_larger_than_we_hold_is_told_and_not_skipped() -> None:
 
 
 @pytest.mark.looptime
-async def test_a_refusal_is_told_once_and_asked_about_slowly() -> None:
+@pytest.mark.parametrize("status", [401, 403, 413])
+async def test_a_refusal_is_told_once_and_asked_about_slowly(status: int) -> None:
     world = World()
     world.push(-10, "line")
-    world.server.faults = [failing(401, "no org id")] * 4
+    world.server.faults = [failing(status, "no org id")] * 4
     assert await world.read(239) == []
     assert spent(world) == 4
     assert len(world.house.gone) == 1
-    assert "401" in world.house.gone[0]
+    assert str(status) in world.house.gone[0]
     assert "no org id" in world.house.gone[0]
     assert await world.read(10) == ["line"]
 
