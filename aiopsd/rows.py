@@ -225,12 +225,22 @@ class Sheet:
         self._chunks: list[dict[str, NDArray[Any]]] = []
         self._capacity = 0
         self._kept: dict[tuple[int, int, int], Lane] = {}  # views: a tick comes again and again
+        self._last: tuple[Indexes, list[tuple[Lane, slice | At]]] | None = None
 
     def __len__(self) -> int:
         return len(self._rows)
 
     def lanes(self, series: Indexes) -> Iterator[tuple[Lane, slice | At]]:
-        """The lanes of these series, new ones included, and where each lies in ``series``."""
+        """The lanes of these series, new ones included, and where each lies in ``series``.
+
+        Close each after use: mostly the same series come again, and then get the same lanes.
+        """
+        if self._last is None or not np.array_equal(self._last[0], series):
+            self._last = None  # also while rows are added
+            self._last = series.copy(), list(self._cut(series))
+        yield from self._last[1]
+
+    def _cut(self, series: Indexes) -> Iterator[tuple[Lane, slice | At]]:
         at = self._rows.of(series)
         if len(at):
             self._grow(int(at.max()) + 1)
@@ -263,6 +273,7 @@ class Sheet:
         return self._lane(at) if at[0] >= 0 else None
 
     def forget(self, series: Indexes) -> None:
+        self._last = None
         for row in self._rows.forget(series).tolist():
             data, place = self._chunks[row // CHUNK], row % CHUNK
             for name, cell in self._cells.items():
@@ -304,6 +315,7 @@ class Sheet:
         """The first chunk grows by doubling, as most rules have few series; then whole chunks."""
         while self._capacity < rows:
             self._kept.clear()
+            self._last = None
             if 0 < self._capacity < CHUNK:
                 size = min(2 * self._capacity, CHUNK)
                 self._chunks[0] = {

@@ -107,3 +107,31 @@ def test_no_scale_breaks_a_series_or_its_neighbours(scale: float) -> None:
     np.testing.assert_array_equal(found.score[:, :5], wanted.score)
     assert np.isfinite(found.score).all()
     assert not found.certain[:, 5].all()
+
+
+@pytest.mark.parametrize("behind", [1, 4, 7, 16])
+def test_series_that_are_not_in_step_are_cut_alike(behind: int) -> None:
+    """Blocks and epochs are counted from each series' own first tick."""
+    times_s, values = messy(4, 300, 60.0)
+    whole, ticks = build({}), build({})
+    for band in (whole, ticks):
+        band.observe_stretch(times_s[:behind], values[:behind, :2])
+    wanted = whole.observe_stretch(times_s[behind:], values[behind:])
+    parts = [slice(n, n + 1) for n in range(behind, 300)]
+    found = joined([ticks.observe_stretch(times_s[at], values[at]) for at in parts])
+    check(found, {one.name: getattr(wanted, one.name) for one in fields(Judged)})
+    assert ticks.save() == whole.save()
+
+
+@pytest.mark.parametrize("turn", [-80.0, 0.25])
+def test_what_a_sample_shows_does_not_count_for_those_before_it(turn: float) -> None:
+    """The first value below zero, the first fraction: in the middle of an epoch."""
+    times_s = MONDAY_S + np.arange(200) * 60.0
+    values = np.random.default_rng(5).poisson([0.02, 1], (200, 2)).astype(float)
+    values[150] += turn
+    whole, ticks = build({}), build({})
+    wanted = whole.observe_stretch(times_s, values)
+    rows = [slice(n, n + 1) for n in range(200)]
+    found = joined([ticks.observe_stretch(times_s[at], values[at]) for at in rows])
+    check(found, {one.name: getattr(wanted, one.name) for one in fields(Judged)})
+    assert ticks.save() == whole.save()

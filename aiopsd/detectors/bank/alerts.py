@@ -91,12 +91,14 @@ def warn(weight: float = 1.0) -> Machine:
 def own_bar(lane: Lane, lived: Floats, high: Singles) -> Singles:
     """The series' divisor at each tick ``[T, n]``, by the half days that were over before it.
 
+    ``[1, n]`` where none ended.
+
     ``lived[T, n]``: seconds since it was born.
     """
     halves = np.floor(lived / HALF_SECS)
     if (halves == lane["half"]).all():
         np.maximum(lane["peak"], high.max(axis=0), out=lane["peak"])
-        return np.broadcast_to(lane["bar"], high.shape)
+        return lane["bar"][None]
     bar = np.empty_like(high)
     for i, half in enumerate(np.where(np.abs(halves) < 2**31, halves, 0).astype(np.int32)):
         ended = half != lane["half"]  # the unborn have none
@@ -118,6 +120,9 @@ def _end_half(lane: Lane) -> None:
     lane["peak"] = 0
     often = 0.5 * np.log10(TREND_SECS / np.nan_to_num(lane["step_secs"], nan=TREND_SECS))
     prior = np.maximum(LEAST, USUAL * (1 + often)).astype(np.float32)
-    ranked = np.where(peaks > 0, peaks, np.float32(np.nan))
-    known = np.concatenate((ranked, np.broadcast_to(prior, (PRIORS, lane.n))))
-    lane["bar"] = np.maximum(1, np.nanmedian(known, axis=0) / np.float32(USUAL))
+    known = np.full((HALVES + PRIORS, lane.n), np.inf, np.float32)
+    known[:PRIORS], known[PRIORS:][peaks > 0] = prior, peaks[peaks > 0]
+    known.sort(axis=0)
+    middle, all_ = PRIORS + np.count_nonzero(peaks > 0, axis=0), np.arange(lane.n)
+    median = (known[(middle - 1) // 2, all_] + known[middle // 2, all_]) / 2
+    lane["bar"] = np.maximum(1, median / np.float32(USUAL))

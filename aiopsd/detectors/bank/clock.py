@@ -22,6 +22,7 @@ Flags = NDArray[np.bool_]
 
 EPOCH: Final = 16  # samples; 16 of them at 5 min are 80 min: short against all that is learned
 YOUNG: Final = 64  # samples; until then each one teaches at once
+FEW: Final = 1024  # flags that are cheaper to ask directly
 HUGE: Final = 1e30  # squares of ratios still fit float32; anything larger is no measurement
 DAY_SECS: Final = 86400.0
 
@@ -169,6 +170,8 @@ def running(ufunc: np.ufunc, first: Singles, rows: Singles | Flags) -> Singles:
 
 def where(flags: Flags) -> tuple[At, ...]:
     """Where they are set: by axis. Found flat, as with many axes it takes ten times as long."""
+    if flags.size < FEW:
+        return flags.nonzero()
     return np.unravel_index(np.flatnonzero(flags), flags.shape)
 
 

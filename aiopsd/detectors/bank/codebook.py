@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aiopsd.detectors.bank.clock import EPOCH, Flags, Singles, where
-from aiopsd.detectors.bank.nearest import LIMIT, MOST, WIDTH, Codes, nearest
+from aiopsd.detectors.bank.nearest import LIMIT, WIDTH, Codes, most, nearest
 from aiopsd.rows import Cell, Lane
 
 FADES: Final = 32768  # ticks after which uses count half: no int16 overflows, and old habits fade
@@ -72,8 +72,8 @@ class Codebook:
         rows = np.flatnonzero(counted.any(axis=1)).tolist()
         ticks, n = windows.shape[1:]
         two = np.empty((2, ticks, n), np.uint16)
-        for first in range(0, n, MOST // ticks):
-            some = slice(first, first + MOST // ticks)
+        for first in range(0, n, most(ticks)):
+            some = slice(first, first + most(ticks))
             found = nearest(book[..., some], windows[..., some], two[..., some])
             for row in rows:
                 hits = found[:, row] == two[0, row, some]
@@ -97,9 +97,9 @@ class Codebook:
         self, lane: Lane, windows: Codes, distance: Singles, novel: Flags, ages: NDArray[np.int32]
     ) -> None:
         """Remembers the most novel window of each four ticks; the first of equals."""
-        row, at = where(novel)
-        if not len(row):
+        if not np.count_nonzero(novel):
             return
+        row, at = where(novel)
         far, find = lane[f"{self.name}_far"], lane[f"{self.name}_find"]
         which = ages[row, at if ages.shape[1] > 1 else 0] - 1 & EPOCH - 1
         which = which * self.finds // EPOCH

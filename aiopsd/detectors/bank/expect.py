@@ -171,9 +171,7 @@ class Forecaster:
                 miss = ticks.y - base - lane[f"{profile.name}_offset"]
                 here, new = np.isfinite(miss), lane[f"{profile.name}_new"]
                 part, miss = weight * here, np.where(here, miss, 0)
-                total(new[0], part * miss)
-                total(new[1], part * np.abs(miss))
-                total(new[2], part)
+                total(new, np.stack((part * miss, part * np.abs(miss), part), axis=1))
 
     def _warm_up(self, lane: Lane, ticks: Ticks, warm: Flags) -> None:
         """Keeps the first samples; the last of them gives a robust level and a first tail."""
@@ -316,7 +314,7 @@ def _lead(lane: Lane, ages: NDArray[np.int32], away: Singles, calm: Flags, floor
     """Calm deviations teach later; what led to something strange does not."""
     line, new = lane["lead"], np.where(calm, away, np.float32(np.nan))
     at = ages - 1 & LEAD - 1
-    if at.shape[1] > 1:  # one tick of series that are not in step
+    if len(at) == 1 < at.shape[1]:  # one tick of series that may not be in step
         place = at[0], np.arange(lane.n)
         due, line[place] = line[place][None], new[0]
     else:

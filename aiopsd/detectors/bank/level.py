@@ -65,12 +65,14 @@ def follow(lane: Lane, ticks: Ticks) -> Singles:
 
 def note(lane: Lane, ticks: Ticks, fast: Singles, weight: Singles) -> None:
     """What the epoch will teach, as far as the weight of each sample."""
-    new, moves = lane["level_new"], weight * (ticks.y - lane["level"])
-    total(new[STEPS], weight * ticks.moved)
-    total(new[MOVES], moves)
-    total(new[MISSES], np.abs(moves))
-    total(new[FASTS], weight * np.abs(ticks.y - fast))
-    total(new[WEIGHTS], weight)
+    new = lane["level_new"]
+    rows = np.empty((len(weight), *new.shape), np.float32)
+    moves = np.multiply(weight, ticks.y - lane["level"], out=rows[:, MOVES])
+    np.abs(moves, out=rows[:, MISSES])
+    np.multiply(weight, np.abs(ticks.y - fast), out=rows[:, FASTS])
+    np.multiply(weight, ticks.moved, out=rows[:, STEPS])
+    rows[:, WEIGHTS] = weight
+    total(new, rows)
 
 
 def learn(lane: Lane, n: Singles) -> None:

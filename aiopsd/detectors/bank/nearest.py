@@ -18,29 +18,30 @@ Distances = NDArray[np.uint16]
 WIDTH: Final = 4  # codes a window
 LIMIT: Final = 8191  # of a code: four absolute differences still fit uint16
 GROUP: Final = 8  # prototypes at a time; a book has at least two groups
-MOST: Final = 8192  # windows at a time: with a group's distances to them they fill half a cache
+CACHED: Final = 1 << 16  # distances at a time: with their parts and sums they fill half a cache
 SMALL: Final = 1 << 15  # differences: from fewer than these on, fewer calls are worth more
 
 
 def nearest(book: Codes, windows: Codes, two: Distances) -> Distances:
     """The two smallest L1 distances go into ``two[2, T, n]``; returns all, until the next call.
 
-    ``book[P, WIDTH, n]``, ``windows[WIDTH, T, n]`` with ``T * n`` at most ``MOST``; answers
+    ``book[P, WIDTH, n]``, ``windows[WIDTH, T, n]``, ``n`` at most ``most(T)``; answers
     ``[P, T, n]``.
     """
+    group = _group(windows.shape[1])
     if windows.size * len(book) <= SMALL:
         parts = np.abs(book[:, :, None] - windows)
         all_ = np.add.reduce(parts, axis=1, dtype=np.uint16)
         two[...] = np.sort(all_, axis=0)[:2]
         return np.asarray(all_)
-    all_, part, low, high = _space(len(book), windows[0].shape)
-    for first in range(0, len(book), GROUP):
-        found = all_[first : first + GROUP]
+    all_, part, low, high = _space(len(book), group, windows[0].shape)
+    for first in range(0, len(book), group):
+        found = all_[first : first + group]
         k = len(found)
-        _distances(book[first : first + GROUP], windows, part[:k], found)
+        _distances(book[first : first + group], windows, part[:k], found)
         if first == 0:
             continue
-        if first == GROUP:
+        if first == group:
             np.minimum(all_[:k], found, out=low[:k])
             np.maximum(all_[:k], found, out=high[:k])
             continue
@@ -50,6 +51,16 @@ def nearest(book: Codes, windows: Codes, two: Distances) -> Distances:
         np.minimum(low[:k], found, out=low[:k])
     two[0], two[1] = _final(low, high)
     return all_
+
+
+def most(ticks: int) -> int:
+    """Series at a time: as many as the cache holds with a group of prototypes."""
+    return CACHED // (_group(ticks) * ticks)
+
+
+def _group(ticks: int) -> int:
+    """Long rows are worth more than many: a call goes through memory row by row."""
+    return max(1, GROUP // ticks)
 
 
 def _distances(book: Codes, windows: Codes, part: Codes, found: Distances) -> None:
@@ -74,15 +85,19 @@ def _final(low: Distances, high: Distances) -> tuple[Distances, Distances]:
     return low[0], high[0]
 
 
-_spaces: dict[int, tuple[Any, ...]] = {}
+_spaces: dict[int, list[Any]] = {}
 
 
-def _space(size: int, shape: tuple[int, ...]) -> tuple[Distances, Codes, Distances, Distances]:
+def _space(
+    size: int, group: int, shape: tuple[int, ...]
+) -> tuple[Distances, Codes, Distances, Distances]:
     """Work space: fresh large arrays would cost page faults. Holds nothing between calls."""
     if size not in _spaces:
-        types = (size, np.uint16), (GROUP, np.int16), (GROUP, np.uint16), (GROUP, np.uint16)
-        _spaces[size] = tuple(np.empty(rows * MOST, dtype) for rows, dtype in types)
+        parts = [np.empty(CACHED, dtype) for dtype in (np.int16, np.uint16, np.uint16)]
+        _spaces[size] = [np.empty(size * CACHED, np.uint16), *parts]  # grows as far as it is used
     windows = math.prod(shape)
-    all_, *parts = _spaces[size]
-    part, low, high = (one[: GROUP * windows].reshape(GROUP, *shape) for one in parts)
-    return all_[: size * windows].reshape(size, *shape), part, low, high
+    all_, part, low, high = (
+        one[: rows * windows].reshape(rows, *shape)
+        for one, rows in zip(_spaces[size], (size, group, group, group), strict=True)
+    )
+    return all_, part, low, high

@@ -76,8 +76,8 @@ def observe(lane: Lane, ticks: Ticks, base: Singles | None) -> Novelty:
     """``base[T, n]``: what is usual at this time, NaN where nobody knows; None: nowhere."""
     shape = ticks.y.shape
     if base is None:
-        seasonal = np.broadcast_to(np.False_, shape)
-        expected = np.broadcast_to(lane["pace_level"], shape)
+        seasonal, expected = np.zeros(shape, np.bool_), np.empty(shape, np.float32)
+        expected[...] = lane["pace_level"]
     else:
         seasonal = np.isfinite(base)
         expected = np.where(seasonal, base, lane["pace_level"])
@@ -180,9 +180,10 @@ def _note(lane: Lane, ticks: Ticks, step: Singles) -> None:
     if lane["seen"].min() < EARLY:
         early = ticks.seen < EARLY
         calm, slow = np.where(early, away, calm), np.where(early, step, slow)
-    total(new[LEVELS], calm)
-    total(new[DEVS], np.abs(calm))
-    total(new[DIFFS], slow)
+    rows = np.empty((len(away), 3, lane.n), np.float32)
+    rows[:, LEVELS], rows[:, DIFFS] = calm, slow
+    np.abs(calm, out=rows[:, DEVS])
+    total(new[: len(rows[0])], rows)
     new[TICKS] += len(away)
 
 

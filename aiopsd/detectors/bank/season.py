@@ -67,12 +67,15 @@ class Profile:
 
     def _enter(self, lane: Lane, slot: int, now: float, scale: Singles) -> None:
         slots = lane[f"{self.name}_slot"]
-        moved = slots != slot
-        if not moved.any():
-            return
         first = int(slots[0])
-        olds = [first] if (slots == first).all() else np.unique(slots[moved]).tolist()
-        for old in olds:
+        if (slots == first).all():  # as a rule
+            if first != slot:
+                if first >= 0:
+                    self._close(lane, first, now, scale)
+                self._open(lane, slot)
+            return
+        moved = slots != slot
+        for old in np.unique(slots[moved]).tolist():
             if old >= 0:
                 some = lane[f"{self.name}_slot"] == old
                 part = lane.only(some)

@@ -93,9 +93,10 @@ def _look(
     """The novelty of each window that ended; it stands until the next one ends."""
     book, unit = BOOKS[which], lane["unit"]
     shape = len(full.rows), lane.n
-    ready = np.broadcast_to(full.ages > WIDTH * book.every, shape)
+    ready = np.empty(shape, np.bool_)
+    ready[...] = full.ages > WIDTH * book.every
     if book.every > 1:
-        ready = ready & (WIDTH * book.every * lane["step_secs"] <= LONGEST_SECS)
+        ready &= WIDTH * book.every * lane["step_secs"] <= LONGEST_SECS
     if not ready.any():
         found.ok[full.rows[0] :, which, full.pick] = lane["held_ok"][which] = False
         found.v[full.rows[0] :, which, full.pick] = lane["held"][which] = 0
@@ -105,7 +106,7 @@ def _look(
     windows = np.empty((WIDTH, *shape), np.int16)
     for j in range(WIDTH):
         windows[j] = codes[j : j + len(windows[j])]
-    counted = full.ages % WIDTH == 0  # a sample of the hits is enough
+    counted = full.ages & WIDTH - 1 == 0  # a sample of the hits is enough
     distance, good = book.novelty(lane, windows, ready, counted)
     if wanted is not None and not wanted.all():
         good = good & wanted
@@ -146,8 +147,10 @@ def _due(ages: NDArray[np.int32], n: int) -> tuple[NDArray[np.intp], Flags]:
     Several ticks are only ever given of series that are in step (``clock.room``).
     """
     if len(ages) == 1:
-        return np.zeros(1, np.intp), np.broadcast_to(ages[0] % WIDTH == 0, n)
-    rows = np.flatnonzero(ages[:, 0] % WIDTH == 0)
+        some = np.empty(n, np.bool_)
+        some[...] = ages[0] & WIDTH - 1 == 0
+        return np.zeros(1, np.intp), some
+    rows = np.flatnonzero(ages[:, 0] & WIDTH - 1 == 0)
     return rows, np.full(n, len(rows) > 0)
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from aiopsd.contracts import Explaining, Lesson, Teachable
 from aiopsd.detectors.band import Band, BandSettings
-from aiopsd.detectors.bank.nearest import MOST, nearest
+from aiopsd.detectors.bank.nearest import most, nearest
 from aiopsd.detectors.entity import Entity
 
 MONDAY_S = 1_704_067_200.0
@@ -134,19 +134,20 @@ def test_columns_of_one_thing_are_judged_together() -> None:
     np.testing.assert_array_equal(Entity().observe(at, alone).score, alone.score[:, 0])
 
 
-@pytest.mark.parametrize("windows", [1, 40, MOST])
+@pytest.mark.parametrize(("ticks", "series"), [(1, 1), (16, 1), (1, most(1)), (5, 900), (16, 70)])
 @pytest.mark.parametrize("size", [16, 20, 31, 64])
-def test_the_two_nearest_are_the_two_smallest(size: int, windows: int) -> None:
+def test_the_two_nearest_are_the_two_smallest(size: int, ticks: int, series: int) -> None:
     """Few at once or many in groups: each way is the plain one."""
     random = np.random.default_rng(8)
-    book, wanted = (random.integers(-8191, 8192, (k, 4, windows)) for k in (size, 1))
-    book[: size // 2] = wanted + random.integers(0, 3, book[: size // 2].shape)  # with equals
-    near = np.empty((2, 1, windows), np.uint16)
-    codes = [one.astype(np.int16) for one in (book, wanted.transpose(1, 0, 2))]
-    found = nearest(*codes, near)
-    plain = np.abs(book - wanted).sum(axis=1)
-    np.testing.assert_array_equal(found[:, 0], plain)
-    np.testing.assert_array_equal(near[:, 0], np.sort(plain, axis=0)[:2])
+    book = random.integers(-8191, 8192, (size, 4, series))
+    windows = random.integers(-8191, 8192, (4, ticks, series))
+    book[: size // 2] = windows[:, 0] + random.integers(0, 3, (size // 2, 4, series))  # equals
+    book = book.clip(-8191, 8191)
+    near = np.empty((2, ticks, series), np.uint16)
+    found = nearest(book.astype(np.int16), windows.astype(np.int16), near)
+    plain = np.abs(book[:, :, None] - windows).sum(axis=1)
+    np.testing.assert_array_equal(found, plain)
+    np.testing.assert_array_equal(near, np.sort(plain, axis=0)[:2])
 
 
 def test_the_light_tier_is_small() -> None:
