@@ -2,8 +2,9 @@
 
 The group is a point with a number for each member, and two sorts of half-spaces are cut off by it:
 beyond the point, seen from what the other members say of one (``company``). How rare each is on
-its own past (``rarity``), the mean of the rarest quarter, and how rare that is on the group's past:
-that is the group's score. It is given to the members that it comes from.
+its own past (``rarity``), the mean of the rarest quarter, and how rare that is on the group's past,
+less what is usual for its rarest (``peaks``): that is the group's score. It is given to the members
+without which the group would not be odd.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aiopsd.detectors.bank import tail
-from aiopsd.detectors.groups import company, rarity
+from aiopsd.detectors.groups import company, peaks, rarity
 from aiopsd.detectors.groups.company import WARM, Judgement
 from aiopsd.detectors.groups.rounds import Round, Rounds
 from aiopsd.detectors.sensitivity import WEIGHT, Sensitivity
@@ -33,7 +34,8 @@ CERTAIN: Final = 4.0  # decades beyond the edge
 GROWN: Final = 288  # rounds; a younger group is never certain
 LASTS: Final = 3  # rounds in a row; a single one is never certain
 INSIDE: Final = 0.49  # highest score of a member that a strange group is not strange by
-UNSURE: Final = 0.2  # how much a strange round teaches
+UNSURE: Final = 0.2  # how much a strange round teaches of members ...
+OUTSIDE, STAYS = 1 / 300, 300.0  # ... and of how odd is usual, until it is how things are
 
 Flags = NDArray[np.bool_]
 
@@ -61,11 +63,16 @@ _RANKED: Final = rarity.COLUMNS | {
     "first": Column(),  # sum of what is ranked, and of its square, in the first of them
     "second": Column(),
 }
-_GROUP: Final = _RANKED | {
-    "odd": Column(),  # mean surprise of the rarest quarter, in its newest round ...
-    "rare": Column(),  # ... and how rare that was
-    "run": Column(),  # strange rounds in a row
-}
+_GROUP: Final = (
+    _RANKED
+    | peaks.COLUMNS
+    | peaks.TIRED
+    | {
+        "odd": Column(),  # mean surprise of the rarest quarter, in its newest round ...
+        "rare": Column(),  # ... and how rare that was
+        "run": Column(),  # strange rounds in a row
+    }
+)
 _MEMBER: Final = _RANKED | {"part": Column()}  # its own surprise in the newest round
 
 
@@ -89,7 +96,7 @@ class Halfspace:
             self.beyond += int(len(seated) - seated.sum())
             least, warm = self.settings.min_members, seated & (members["n"][over.at] >= WARM)
             judged = over.only(warm & (over.count(warm) >= least)[over.place])
-            said, weight = self._judge(judged)
+            said, weight = self._judge(judged, batch.time_s)
             teaches = np.ones(len(groups["run"]))
             teaches[judged.groups] = weight
             # A lone member tells nothing, and is not taught.
@@ -99,28 +106,59 @@ class Halfspace:
 
     # --- the judgement ------------------------------------------------------------------
 
-    def _judge(self, over: Round) -> tuple[dict[str, NDArray[np.generic]], Floats]:
+    def _judge(self, over: Round, now: float) -> tuple[dict[str, NDArray[np.generic]], Floats]:
         """Columns of ``Scores``, one entry a member; and how much each group teaches."""
         members, groups = self._rounds.members, self._rounds.groups
         found = company.judge(members, groups, over)
         away, at = np.abs(found.residual), over.groups
         part = _rare(members, over.at, away)
-        newest, least = _quarter(over, part)
+        newest = _quarter(over, part)
         odd = np.minimum(newest, groups["odd"][at])  # a single glitch is nothing
         edge = self._edge(over)
         rare = _rare(groups, at, odd)
+        usual = peaks.bar(groups, at, rare, now, groups["every"][at])
+        usual *= peaks.weary(groups, at, now)
+        rare /= usual
         n = np.maximum(groups["ranked"][at] - RANKED, 0.0)
         score = rare / (rare + edge * (1 + YOUNG / (n + 1)))
         strange = score >= 0.5
+        peaks.tire(groups, at[~strange & (groups["run"][at] > 0)], now)
         groups["run"][at] = run = np.where(strange, groups["run"][at] + 1, 0.0)
         sure = strange & (rare >= edge + CERTAIN * self._weight) & (run >= LASTS) & (n >= GROWN)
-        blamed = part >= least[over.place]
+        blamed = self._blame(over, part, strange, edge * usual)
         mine = np.where(blamed, score[over.place], np.minimum(score[over.place], INSIDE))
-        said = self._said(over, found, mine, blamed & sure[over.place], edge)
+        said = self._said(over, found, mine, blamed & sure[over.place], edge * usual)
         members["part"][over.at], groups["odd"][at], groups["rare"][at] = part, newest, rare
         weight = np.where(strange | (newest >= ODD), UNSURE, 1.0)
         self._learn(over, found.z, away, odd, weight)
         return said, weight
+
+    def _blame(self, over: Round, part: Floats, strange: Flags, edge: Floats) -> Flags:
+        """One after the other the rarest, each judged as if those before were missing, until the
+        rest is not odd any more; a quarter of the group at most."""
+        blamed, idx = np.zeros(len(part), bool), np.flatnonzero(strange[over.place])
+        left, least = over.only(strange[over.place]), edge[strange]
+        most, part = (left.sizes + 3) // 4, part[idx]
+        many = 0
+        while len(part):
+            many += 1
+            top = np.lexsort((part, left.place))[np.append(left.begin[1:], len(part)) - 1]
+            blamed[idx[top]] = True
+            rest = np.ones(len(part), bool)
+            rest[top] = False
+            left, idx = left.only(rest), idx[rest]
+            odd, part = self._without(left)
+            goes = (odd >= least) & (many < most)
+            stay = goes[left.place]
+            left, idx, part = left.only(stay), idx[stay], part[stay]
+            least, most = least[goes], most[goes]
+        return blamed
+
+    def _without(self, left: Round) -> tuple[Floats, Floats]:
+        """How rare so odd a group is, and each of its members."""
+        members, groups = self._rounds.members, self._rounds.groups
+        part = _rare(members, left.at, np.abs(company.judge(members, groups, left).residual))
+        return _rare(groups, left.groups, _quarter(left, part)), part
 
     def _edge(self, over: Round) -> Floats:
         every = self._rounds.groups["every"][over.groups]
@@ -149,7 +187,8 @@ class Halfspace:
         company.learn(groups, over, z, weight)
         _rank(members, over.at, away, weight[over.place])
         begun = over.count(members["ranked"][over.at] > RANKED) >= self.settings.min_members
-        calm = np.where(groups["run"][at] > 0, UNSURE, 1.0)
+        outside = (groups["run"][at] > 0) & (groups["run"][at] < STAYS)
+        calm = np.where(outside, OUTSIDE, 1.0)
         _rank(groups, at[begun], odd[begun], calm[begun])
 
     # --- explaining, keeping ------------------------------------------------------------
@@ -211,10 +250,10 @@ def _rank(rows: Rows, at: At, value: Floats, weight: Floats) -> None:
     rarity.learn(rows, at[later], value[later], least, n[later] - RANKED, weight[later])
 
 
-def _quarter(over: Round, part: Floats) -> tuple[Floats, Floats]:
-    """Of each group: the mean of the rarest quarter of its members, and the least of these."""
+def _quarter(over: Round, part: Floats) -> Floats:
+    """Of each group: the mean of the rarest quarter of its members."""
     table = np.full((len(over.groups), company.MOST), -1.0)
     table[over.place, np.arange(len(part)) - over.begin[over.place]] = part
     table = -np.sort(-table, axis=1)
     last, row = (over.sizes + 3) // 4 - 1, np.arange(len(over.groups))
-    return np.cumsum(table, axis=1)[row, last] / (last + 1), table[row, last]
+    return np.asarray(np.cumsum(table, axis=1)[row, last] / (last + 1))

@@ -185,3 +185,19 @@ def test_the_scale_does_not_matter(scale: float) -> None:
     values = load(300)
     plain, scaled = feed(halfspace(), values)[-1], feed(halfspace(), values * scale)[-1]
     assert scaled.score == pytest.approx(plain.score, rel=1e-3, abs=1e-6)
+
+
+def test_only_who_makes_the_group_odd_is_blamed() -> None:
+    """Eight members, five of which share a load; one of these lets go of it."""
+    random, wide = np.random.default_rng(6), 8
+    one = HalfspaceSettings().build(lambda _: {"service": "web"})
+    load = np.where(np.arange(wide) < 5, 0.9, 0.0)
+    noise = random.standard_normal((1030, wide))
+    values = 100 + 5 * (load * random.standard_normal((1030, 1)) + np.sqrt(1 - load**2) * noise)
+    values[1000:, 0] += 50
+    blamed = np.zeros(wide)
+    for tick, row in enumerate(values):
+        scores = one.observe(Batch("r", 1.7e9 + 60 * tick, np.arange(wide, dtype=np.int32), row))
+        blamed += (scores.score >= 0.5) & (tick >= 1000)
+    assert blamed[0] > 20, "and as long as it lasts"
+    assert blamed[1:].sum() == 0
