@@ -240,6 +240,7 @@ class Band:
         over |= forced
         found.score[...] = _agree(plain / (plain + FLAG), over)
         found.suspicious[...] = told > 0
+        np.maximum(alert, told, out=alert)  # what is suspicious is told as such, warned of or not
         np.divide(alert, alert + FLAG, out=found.alert)
         found.certain[...] = over & sure
         if np.count_nonzero(found.certain):
@@ -292,10 +293,10 @@ class Band:
         self._sheet.forget(series)
 
     def save(self) -> bytes:
-        return pack("band", 3, self._sheet.save())
+        return pack("band", 4, self._sheet.save())
 
     def load(self, saved: bytes) -> None:
-        rows = unpack("band", 3, saved, tuple[bytes])[0]
+        rows = unpack("band", 4, saved, tuple[bytes])[0]
         sheet = self._new_sheet()
         sheet.load(rows)
         self._sheet = sheet
@@ -309,8 +310,9 @@ def _profiles(settings: BandSettings) -> tuple[Profile, ...]:
 
 
 def _agree(score: Singles, over: Flags) -> Singles:
-    """0.5 and more is strange, in every score."""
-    agreed = np.minimum(score, np.float32(0.499))
+    """0.5 and more is strange, in every score; on either side the stranger is the higher."""
+    hundredth = score * np.float32(0.01)
+    agreed = np.minimum(score, np.float32(0.49) + hundredth)
     if np.count_nonzero(over):
-        agreed[over] = np.maximum(score[over], np.float32(0.5))
-    return agreed
+        agreed[over] = np.maximum(score[over], np.float32(0.5) + hundredth[over])
+    return np.asarray(agreed)

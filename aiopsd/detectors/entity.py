@@ -1,7 +1,8 @@
 """Many columns of one thing, such as a server's metrics: one judgement of all.
 
 Their common surprise is the mean of the most surprised quarter (five of nineteen; the largest
-alone was worse), and alerts of it follow the rules of ``alerts``.
+alone was worse), and alerts of it follow the rules of ``alerts``: at a lower limit and less tired
+of those before, as a mean of several is calmer than each, but warier while the entity is young.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ from aiopsd.model import Floats
 from aiopsd.rows import Sheet
 
 ALONE: Final = np.zeros(1, np.int32)
-CALMER: Final = 0.9  # of a series' limits: a mean of several moves less than each
+CALMER: Final = 0.86  # of a series' limits: a mean of several moves less than each
+FATIGUE: Final = 0.1  # half a series' one: what several say again is seldom a habit of one
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +38,7 @@ class Entity:
     """Keep it from stretch to stretch: it knows what was told."""
 
     def __init__(self) -> None:
-        self._flag, self._warn = alerts.flag(CALMER), alerts.warn(CALMER)
+        self._flag, self._warn = alerts.flag(CALMER, FATIGUE), alerts.warn(CALMER, FATIGUE)
         self._sheet = Sheet(**clock.CELLS, **alerts.PEAKS, **self._flag.cells, **self._warn.cells)
 
     def observe(self, times_s: Floats, judged: Judged) -> Whole:
@@ -53,15 +55,19 @@ class Entity:
                     rows = slice(begin, begin + clock.room(lane))
                     times, high = times_s[rows], capped[rows, None].astype(np.float32)
                     ticks = clock.meet(lane, times, np.zeros(high.shape))
-                    high /= alerts.own_bar(lane, times[:, None] - lane["born"], high)
+                    lived = times[:, None] - lane["born"]
+                    high /= alerts.own_bar(lane, lived, high)
+                    high /= 1 + clock.DAY_SECS / np.maximum(lived, 1)  # few half days known yet
                     told[rows] = self._flag.observe(lane, times, high)[0][:, 0]
                     alert[rows] = self._warn.observe(lane, times, high)[0][:, 0]
                     clock.finish(lane, ticks)
                     begin += len(times)
-        score = plain / (plain + FLAG)
-        suspicious = np.asarray(told > 0)
+        height, certain = np.maximum(alert, told), judged.certain.any(axis=1)
         return Whole(
-            score, suspicious, alert / (alert + FLAG), np.asarray(judged.certain.any(axis=1))
+            plain / (plain + FLAG),
+            np.asarray(told > 0),
+            np.asarray(height / (height + FLAG)),
+            np.asarray(certain),
         )
 
 

@@ -43,6 +43,7 @@ class Machine:
 
     name: str
     limit: float  # decades
+    fatigue: float = FATIGUE
 
     @property
     def cells(self) -> dict[str, Cell]:
@@ -69,7 +70,7 @@ class Machine:
         rested = np.maximum(np.nan_to_num(now - seen[some]), 0.0)
         tired[some] *= np.exp(-rested / FORGET_SECS).astype(np.float32)
         seen[some] = now
-        height = high / (1 + np.float32(FATIGUE) * tired[some])
+        height = high / (1 + np.float32(self.fatigue) * tired[some])
         pause = np.maximum(HALF_SECS, REARM_STEPS * np.nan_to_num(lane["step_secs"][some]))
         new = np.abs(now - at[some]) > pause
         over = np.asarray(height >= self.limit)
@@ -80,12 +81,12 @@ class Machine:
         return np.where(hit, height, 0), over
 
 
-def flag(weight: float = 1.0) -> Machine:
-    return Machine("flag", FLAG * weight)
+def flag(weight: float = 1.0, fatigue: float = FATIGUE) -> Machine:
+    return Machine("flag", FLAG * weight, fatigue)
 
 
-def warn(weight: float = 1.0) -> Machine:
-    return Machine("warn", WARN * weight)
+def warn(weight: float = 1.0, fatigue: float = FATIGUE) -> Machine:
+    return Machine("warn", WARN * weight, fatigue)
 
 
 def own_bar(lane: Lane, lived: Floats, high: Singles) -> Singles:

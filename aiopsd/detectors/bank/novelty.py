@@ -1,4 +1,4 @@
-"""Six members, each with its own idea of strange, and their common word.
+"""Seven members, each with its own idea of strange, and their common word.
 
 ``win4``, ``win64``: a window of so many samples is unlike all before (``windows``); ``season16``:
 the same for 16 samples less what is usual at this time. ``residual``: far from what is usual at
@@ -6,6 +6,9 @@ this time. ``range``: beyond all that was ever seen. ``spread``: more, or less, 
 one's statistic becomes a surprise on the series' own history (``tails``), and the plain mean of
 them is the common word: agreement is the evidence (the mean beat maximum, root mean square and
 weighted sums).
+
+``missed``: the last 16 samples were not where each one before seemed to lead. It comes late and
+lasts as long as the trouble, so it speaks in the dense score only: as a voter it gained nothing.
 """
 
 from __future__ import annotations
@@ -20,7 +23,8 @@ from aiopsd.detectors.bank.clock import Flags, Singles, Ticks, total
 from aiopsd.detectors.bank.windows import Found
 from aiopsd.rows import At, Cell, Lane
 
-MEMBERS: Final = ("win4", "win64", "season16", "residual", "range", "spread")
+MEMBERS: Final = ("win4", "win64", "season16", "residual", "range", "spread", "missed")
+VOTERS: Final = 6  # the first ones; all speak in the dense score
 WORDS: Final = (
     "the shape of the last 4 samples",
     "the shape of the last 64 samples",
@@ -28,8 +32,9 @@ WORDS: Final = (
     "the distance from what is usual at this time",
     "beyond all that was seen before",
     "its restlessness, less or more than usual",
+    "samples that are not where the one before seemed to lead",
 )
-RESIDUAL, RANGE, SPREAD = 3, 4, 5
+RESIDUAL, RANGE, SPREAD, MISSED = 3, 4, 5, 6
 CAP: Final = 5.0  # decades: for alerts no single, extrapolated tail decides,
 DENSE: Final = 8.0  # and for the dense score not much more
 HALF_YOUNG: Final = 30.0  # samples at which a surprise counts half: young tails are guesses
@@ -40,23 +45,31 @@ EARLY: Final = 20.0  # samples that are not clipped, as there is no scale yet
 FLOOR: Final = np.float32(1e-3)  # of the level: what is never a deviation
 LEAST_REST: Final = np.float32(0.02)  # of the mean deviation: a perfect day has one too
 TINY: Final = np.float32(1e-9)
-LEVELS, DEVS, DIFFS, SPREADS, RESTS, RESTED, TICKS = range(7)  # what an epoch adds up
-RESIDUAL_UNIT, AWAY_MOST, STEP_UNIT, STEP_MOST, SPREAD_UNIT = range(5)  # what it holds on to
+SUMS: Final = 10  # what an epoch adds up
+LEVELS, DEVS, DIFFS, SPREADS, RESTS, RESTED, TICKS, AHEADS, SQUARES, MISSES = range(SUMS)
+HELD: Final = 8  # what it holds on to
+(RESIDUAL_UNIT, AWAY_MOST, AWAY_UNIT, STEP_UNIT, STEP_MOST, SPREAD_UNIT, AHEAD, MISSED_UNIT) = (
+    range(HELD)
+)
 
 CELLS: Final = (
     {
         "pace_level": Cell(),
         "pace_dev": Cell(),  # mean |y - level|
         "pace_diff": Cell(),  # mean seasonal step
-        "pace_new": Cell(0, np.float32, (7,)),
-        "pace_held": Cell(1e-9, np.float32, (5,)),
+        "pace_new": Cell(0, np.float32, (SUMS,)),
+        "pace_held": Cell(1e-9, np.float32, (HELD,)),
         "pace_rest": Cell(),  # mean |y - what is usual at this time|
         "pace_rests": Cell(),  # samples of that
         "pace_base": Cell(),  # what was expected at the last tick
         "low": Cell(),  # all-time range
         "high": Cell(),
-        "spread_fast": Cell(),
-        "spread_slow": Cell(),
+        "pace_recent": Cell(0, np.float32, (2,)),  # steps and misses of the last samples, in units
+        "spread_slow": Cell(),  # steps of the last 400
+        "ahead_last": Cell(),  # what the last tick was away by, in mean deviations
+        "ahead_product": Cell(),  # mean of that times its next,
+        "ahead_square": Cell(),  # and of its square: their ratio leads to the next
+        "ahead_miss": Cell(),  # mean |y - where it led to|
         "said": Cell(0, np.float32, (len(MEMBERS),)),  # newest surprises, to explain with
     }
     | windows.CELLS
@@ -69,7 +82,7 @@ class Novelty:
     """How strange each tick is, in decades, ``[T, n]``."""
 
     plain: Singles  # each member counts at most DENSE
-    capped: Singles  # each member counts at most CAP
+    capped: Singles  # each voter counts at most CAP
 
 
 def observe(lane: Lane, ticks: Ticks, base: Singles | None) -> Novelty:
@@ -87,34 +100,37 @@ def observe(lane: Lane, ticks: Ticks, base: Singles | None) -> Novelty:
     rest = ticks.y - expected
     _range(lane, ticks, warm, found)
     _residual(lane, np.abs(rest), seasonal & (ticks.seen > WARM), seasonal, found)
-    step = _spread(lane, ticks, expected, found)
+    step, miss = _step(lane, ticks, expected), _miss(lane, ticks, rest)
+    _recent(lane, ticks, step, miss, found)
     windows.observe(lane, ticks, rest, seasonal, found)
     s, beyond = tails.surprise(lane, found.v, found.ok)
     _note(lane, ticks, step)
     lane["said"] = s[-1]
-    voters = np.add.reduce(found.ok.view(np.uint8), axis=1, dtype=np.uint8)
-    share = 1 / (np.maximum(voters, 1) * (1 + HALF_YOUNG / (ticks.seen + 1)))
-    return _words(s, beyond, share)
+    voters = np.add.reduce(found.ok[:, :VOTERS].view(np.uint8), axis=1, dtype=np.uint8)
+    young = 1 + HALF_YOUNG / (ticks.seen + 1)
+    plain, capped = _words(s, beyond)
+    every = np.maximum(voters + found.ok[:, MISSED], 1)
+    return Novelty(plain / (every * young), capped / (np.maximum(voters, 1) * young))
 
 
-def _words(s: Singles, beyond: tuple[At, ...], share: Singles) -> Novelty:
+def _words(s: Singles, beyond: tuple[At, ...]) -> tuple[Singles, Singles]:
     """The sums of what each member may count for; ``beyond``: where it could be more."""
-    plain = _sum(s)
-    capped = plain
+    capped = _sum(s)
+    plain = capped + s[:, MISSED]
     high = s[beyond] > CAP
     if np.count_nonzero(high):
         row, at = beyond[0][high], beyond[2][high]
         columns = s[row, :, at]
-        capped = plain.copy()
         capped[row, at] = _sum(np.minimum(columns, np.float32(CAP)))
-        plain[row, at] = _sum(np.minimum(columns, np.float32(DENSE)))
-    return Novelty(plain * share, capped * share)
+        columns = np.minimum(columns, np.float32(DENSE))
+        plain[row, at] = _sum(columns) + columns[:, MISSED]
+    return plain, capped
 
 
 def _sum(s: Singles) -> Singles:
-    """In the order of the members, whatever the shape."""
+    """Of the voters, in their order, whatever the shape."""
     sum_ = s[:, 0] + s[:, 1]
-    for m in range(2, len(MEMBERS)):
+    for m in range(2, VOTERS):
         sum_ += s[:, m]
     return sum_
 
@@ -149,27 +165,56 @@ def _residual(lane: Lane, rest: Singles, ok: Flags, seasonal: Flags, found: Foun
     total(lane["pace_new"][RESTED], seasonal)
 
 
-def _spread(lane: Lane, ticks: Ticks, expected: Singles, found: Found) -> Singles:
-    """Restlessness of the last 16 samples against the last 400; returns the seasonal steps."""
+def _step(lane: Lane, ticks: Ticks, expected: Singles) -> Singles:
+    """The seasonal steps: what a sample moved by, less what was expected to."""
     before = np.concatenate((lane["pace_base"][None], expected[:-1]))
     step = np.abs((ticks.y - ticks.before) - (expected - before))
     if np.count_nonzero(ticks.broken):
         step *= ~ticks.broken
     lane["pace_base"] = expected[-1]
-    a = np.minimum(step / lane["pace_held"][STEP_UNIT], 8)
+    return np.asarray(step)
+
+
+def _miss(lane: Lane, ticks: Ticks, rest: Singles) -> Singles:
+    """How far a sample is from where the one before led to: an AR(1) around what is expected."""
+    held, new = lane["pace_held"], lane["pace_new"]
+    calm = np.minimum(np.maximum(rest, -held[AWAY_MOST]), held[AWAY_MOST])
+    calm /= held[AWAY_UNIT]  # the squares of some values would be infinite
+    before = np.concatenate((lane["ahead_last"][None], calm[:-1]))
+    lane["ahead_last"] = calm[-1]
+    miss = np.abs(rest - held[AHEAD] * before)
+    if np.count_nonzero(ticks.broken):
+        miss *= ~ticks.broken
+    rows = np.empty((len(miss), 3, lane.n), np.float32)
+    np.multiply(calm, before, out=rows[:, 0])
+    np.multiply(before, before, out=rows[:, 1])
+    np.minimum(miss, CLIP * held[MISSED_UNIT], out=rows[:, 2])
+    if lane["seen"].min() < EARLY:
+        rows[:, 2] = np.where(ticks.seen < EARLY, miss, rows[:, 2])
+    total(new[AHEADS : MISSES + 1], rows)
+    return np.asarray(miss)
+
+
+def _recent(lane: Lane, ticks: Ticks, step: Singles, miss: Singles, found: Found) -> None:
+    """Of the last 16 samples: restlessness against the last 400, and how far they missed."""
+    held, a = lane["pace_held"], np.empty((len(step), 2, lane.n), np.float32)
+    np.divide(step, held[STEP_UNIT], out=a[:, 0])
+    np.divide(miss, held[MISSED_UNIT], out=a[:, 1])
+    np.minimum(a, 8, out=a)
+    total(lane["pace_new"][SPREADS], np.minimum(a[:, 0], 4))
     rate = np.maximum(np.float32(1 / 16), 1 / (ticks.seen + 1))
-    fast, v = lane["spread_fast"], np.empty_like(a)
+    recent = lane["pace_recent"]
     for i in range(len(a)):
-        fast += rate[i] * (a[i] - fast)
-        v[i] = fast
-    total(lane["pace_new"][SPREADS], np.minimum(a, 4))
-    v += np.float32(0.1)
-    v /= lane["pace_held"][SPREAD_UNIT]
-    found.ok[:, SPREAD] = ok = ticks.seen > WARM
+        recent += rate[i] * (a[i] - recent)
+        a[i] = recent
+    v = a[:, 0] + np.float32(0.1)
+    v /= held[SPREAD_UNIT]
     np.abs(np.log(v), out=found.v[:, SPREAD])
+    found.v[:, MISSED] = a[:, 1]
+    found.ok[:, SPREAD] = found.ok[:, MISSED] = ok = ticks.seen > WARM
     if not ok.all():
         found.v[:, SPREAD] *= ok
-    return np.asarray(step)
+        found.v[:, MISSED] *= ok
 
 
 def _note(lane: Lane, ticks: Ticks, step: Singles) -> None:
@@ -196,6 +241,8 @@ def learn(lane: Lane) -> None:
     lane["pace_dev"] += scale * (new[DEVS] - ticks * lane["pace_dev"])
     lane["pace_diff"] += scale * (new[DIFFS] - ticks * lane["pace_diff"])
     lane["spread_slow"] += spread * (new[SPREADS] - ticks * lane["spread_slow"])
+    for name, which in (("product", AHEADS), ("square", SQUARES), ("miss", MISSES)):
+        lane[f"ahead_{name}"] += spread * (new[which] - ticks * lane[f"ahead_{name}"])
     lane["pace_rests"] += new[RESTED]
     rest = np.maximum(1 / np.maximum(lane["pace_rests"], 1), 1 / REST)
     lane["pace_rest"] += rest * (new[RESTS] - new[RESTED] * lane["pace_rest"])
@@ -206,10 +253,13 @@ def learn(lane: Lane) -> None:
     windows.learn(lane, scale)
     held = lane["pace_held"]
     held[RESIDUAL_UNIT] = np.maximum(lane["pace_rest"], LEAST_REST * scale)
-    held[AWAY_MOST] = CLIP * scale
+    held[AWAY_MOST], held[AWAY_UNIT] = CLIP * scale, scale
     held[STEP_UNIT] = np.maximum(lane["pace_diff"], floor)
     held[STEP_MOST] = CLIP * np.maximum(lane["pace_diff"], np.float32(0.1) * floor)
     held[SPREAD_UNIT] = lane["spread_slow"] + np.float32(0.1)
+    lead = lane["ahead_product"] / np.maximum(lane["ahead_square"], TINY)
+    held[AHEAD] = np.minimum(np.maximum(lead, 0), 1) * scale
+    held[MISSED_UNIT] = np.maximum(lane["ahead_miss"], LEAST_REST * scale)
 
 
 def _floor(lane: Lane) -> Singles:

@@ -1,10 +1,12 @@
 """The full band: sees shapes that no level shows, says why, and keeps to what people said."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from aiopsd.contracts import Explaining, Lesson, Teachable
-from aiopsd.detectors.band import Band, BandSettings
+from aiopsd.detectors.band import Band, BandSettings, Judged
 from aiopsd.detectors.bank.nearest import most, nearest
 from aiopsd.detectors.entity import Entity
 
@@ -55,6 +57,39 @@ def test_one_event_is_told_once() -> None:
     judged = band().observe_stretch(times(2000), values)
     assert 1 <= judged.suspicious[1490:1560].sum() <= 2
     assert (judged.alert[judged.suspicious] > 0).all()
+
+
+def test_what_is_suspicious_is_told_with_its_severity() -> None:
+    random = np.random.default_rng(11)
+    values = np.cumsum(random.standard_normal((6 * 288, 40)), axis=0)
+    values[::97] += random.standard_t(3, values[::97].shape) * 8
+    judged = band().observe_stretch(times(len(values)), values)
+    assert judged.suspicious.sum() > 40
+    assert (judged.alert[judged.suspicious] >= 0.5).all()
+
+
+def test_the_stranger_is_the_higher_on_either_side_of_the_limit() -> None:
+    values = np.random.default_rng(12).standard_normal((1000, 2))
+    values[900] = -9, -40
+    for settings, low, high in (({"direction": "up"}, 0.4, 0.4999), ({}, 0.5, 1.0)):
+        score = band(**settings).observe_stretch(times(1000), values).score
+        assert low <= score[900, 0] < score[900, 1] < high
+
+
+def test_samples_where_the_ones_before_did_not_seem_to_lead() -> None:
+    values = np.random.default_rng(13).standard_normal((1314, 1))
+    values[1300:] += 2.5
+    one = band()
+    one.observe_stretch(times(1314), values)
+    assert any("the one before seemed to lead" in sentence for sentence in one.explain(0))
+
+
+def test_squares_of_what_is_huge_break_nothing() -> None:
+    values = np.random.default_rng(14).standard_normal((700, 1)) * 1e25
+    values[600:603] = 30e25
+    score = band().observe_stretch(times(700), values).score
+    assert np.isfinite(score).all()
+    assert score[600:603].max() >= 0.5
 
 
 @pytest.mark.parametrize(
@@ -132,6 +167,17 @@ def test_columns_of_one_thing_are_judged_together() -> None:
     np.testing.assert_array_equal(np.concatenate([h.alert for h in halves]), together.alert)
     alone = band().observe_stretch(at, values[:, :1])
     np.testing.assert_array_equal(Entity().observe(at, alone).score, alone.score[:, 0])
+
+
+def test_a_young_thing_is_judged_with_a_higher_bar() -> None:
+    high = np.zeros((10 * 288, 4))
+    for at in (1.5, 8.5):
+        high[int(at * 288)] = 3.0
+    zeros = np.zeros(high.shape)
+    judged = replace(Judged.empty(*high.shape), capped=high, plain=high, score=zeros, alert=zeros)
+    found = Entity().observe(times(len(high)), judged)
+    young, old = found.alert[found.suspicious]
+    assert 0.5 < young < old
 
 
 @pytest.mark.parametrize(("ticks", "series"), [(1, 1), (16, 1), (1, most(1)), (5, 900), (16, 70)])
