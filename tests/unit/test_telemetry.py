@@ -1,11 +1,12 @@
 """Gone is one line, back is one line; counters follow the naming rules."""
 
+import io
 import json
 import logging
 
 import pytest
 
-from aiopsd.telemetry import MAX_CHARS, JsonLines, PlainLines, Telemetry
+from aiopsd.telemetry import MAX_CHARS, JsonLines, PlainLines, Telemetry, cleaned_logs
 
 
 def test_gone_and_back_are_one_line_each(caplog: pytest.LogCaptureFixture) -> None:
@@ -85,3 +86,33 @@ def test_json_lines_are_one_line_even_with_a_traceback() -> None:
     line = JsonLines().format(record)
     assert "\n" not in line
     assert json.loads(line)["message"] == "it broke"
+
+
+@pytest.mark.parametrize("formatter", [PlainLines("%(message)s"), JsonLines()])
+def test_nothing_is_logged_that_is_to_be_taken_out(formatter: logging.Formatter) -> None:
+    said = io.StringIO()
+    handler = logging.StreamHandler(said)
+    handler.setFormatter(formatter)
+    log, root = logging.getLogger("aiopsd.test"), logging.getLogger()
+    root.addHandler(handler)
+    try:
+        with cleaned_logs(lambda text: text.replace("hunter2", "<secret>")):
+            log.warning("login with %s", "hunter2")
+            try:
+                raise ValueError("not hunter2")
+            except ValueError:
+                log.exception("broken")
+        log.warning("once more %s", "hunter2")
+    finally:
+        root.removeHandler(handler)
+    before, _, after = said.getvalue().partition("once more")
+    assert "login with <secret>" in before
+    assert "ValueError: not <secret>" in before
+    assert "hunter2" not in before
+    assert "hunter2" in after
+
+
+def test_a_reason_is_clean_before_it_is_kept() -> None:
+    telemetry = Telemetry(lambda: 0.0, clean=lambda text: text.replace("hunter2", "<secret>"))
+    telemetry.went("prom", "password=hunter2")
+    assert telemetry.gone["prom"][1] == "password=<secret>"

@@ -8,6 +8,7 @@ from unit.remediation.world import PLAYBOOK, SICK, WELL, World, incident, playbo
 
 from aiopsd.errors import Refused
 from aiopsd.model import Run
+from aiopsd.redaction import Redactor
 from aiopsd.remediation.runner import Runner
 
 pytestmark = pytest.mark.looptime
@@ -661,3 +662,24 @@ verify:""", 1))  # fmt: skip
     world.secrets = {"toy-key": "s3cret"}
     await world.run()
     assert world.toy.applied[1].inputs["token"] == "Bearer ***"
+
+
+async def test_what_nobody_should_keep_is_not_journalled_whoever_says_it() -> None:
+    said = PLAYBOOK.replace("to: 1}", "to: 1, token: mara@shop.example}")
+    world = World(playbook=playbook(said), redact=Redactor().tree)
+    run = await world.run()
+    assert run.outcome == "healed"
+    assert world.toy.applied[0].inputs["token"] == "mara@shop.example"
+    assert run.steps[0].result["token"] == "<email>"
+
+
+async def test_a_run_that_is_not_kept_whole_is_for_a_person_after_a_crash() -> None:
+    world = World()
+    await world.run()
+    started(world)
+    world.journal[-1] = replace(world.journal[-1], redacted=True)
+    world.toy.asked.clear()
+    run = await world.resume()
+    assert run.outcome == "failed"
+    assert "what it was given could not be kept" in world.story()[-1]
+    assert not world.toy.asked

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -195,6 +195,7 @@ class World:
     values: dict[str, float | None] = field(default_factory=dict)  # overrides, by query
     asked: list[str] = field(default_factory=list)
     secrets: dict[str, str] = field(default_factory=dict)
+    redact: Callable[[Any], Any] = lambda found: found
 
     def __post_init__(self) -> None:
         self.toy = Toy(self.levels)
@@ -212,6 +213,7 @@ class World:
             halted=lambda _: self.halt,
             secret=self.secret,
             incident=lambda name: self.now if self.now and self.now.id == name else None,
+            redact=self.redact,
         )
         return Runner(reach, lambda _: self.playbook, self.new_id)
 
