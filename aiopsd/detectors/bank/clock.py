@@ -145,7 +145,9 @@ def finish(lane: Lane, ticks: Ticks) -> Flags:
 
 def total(into: Singles, rows: Singles | Flags) -> None:
     """Adds rows one after another, so that any split of them gives the same bits."""
-    if into.size < 4 * len(rows):
+    if rows.dtype == np.bool_ and len(rows) > 1:  # whole numbers, exact in any order
+        into += np.add.reduce(rows, axis=0, dtype=np.float32)
+    elif into.size < 4 * len(rows):
         into[...] = running(np.add, into, rows)[-1]
     else:
         for row in rows:
@@ -157,12 +159,12 @@ def running(ufunc: np.ufunc, first: Singles, rows: Singles | Flags) -> Singles:
 
     Many columns go row by row, as numpy would go column by column; the bits are the same.
     """
-    found: Singles = np.empty((len(rows) + 1, *first.shape), np.float32)
-    found[0] = first
     if first.size < 4 * len(rows):
-        found[1:] = rows
-        ufunc.accumulate(found, axis=0, out=found)
+        found: Singles = np.concatenate((first[None], rows))
+        ufunc.accumulate(found, 0, None, found)
         return found
+    found = np.empty((len(rows) + 1, *first.shape), np.float32)
+    found[0] = first
     for i in range(len(rows)):
         ufunc(found[i], rows[i], out=found[i + 1])
     return found

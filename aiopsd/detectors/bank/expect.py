@@ -170,8 +170,11 @@ class Forecaster:
             if base is not None:
                 miss = ticks.y - base - lane[f"{profile.name}_offset"]
                 here, new = np.isfinite(miss), lane[f"{profile.name}_new"]
-                part, miss = weight * here, np.where(here, miss, 0)
-                total(new, np.stack((part * miss, part * np.abs(miss), part), axis=1))
+                rows = np.empty((len(miss), *new.shape), np.float32)
+                part = np.multiply(weight, here, out=rows[:, 2])
+                moves = np.multiply(part, np.where(here, miss, 0), out=rows[:, 0])
+                np.abs(moves, out=rows[:, 1])
+                total(new, rows)
 
     def _warm_up(self, lane: Lane, ticks: Ticks, warm: Flags) -> None:
         """Keeps the first samples; the last of them gives a robust level and a first tail."""

@@ -112,9 +112,8 @@ def learn(lane: Lane, ticks: Singles) -> None:
     top = lane["tail_top"]
     top *= 1 - 0.008 * known
     np.maximum(top, lane["tail_peak"], out=top)
-    flat = np.flatnonzero(over)
-    if len(flat):
-        some = np.unravel_index(flat, over.shape)
+    some = where(over > 0)
+    if len(some[0]):
         weight, hits = over[some], lane["tail_hits"][some]
         rate = np.minimum(np.maximum(weight / (hits + 1), 0.005 * weight), 1)
         old = lane["tail_excess"][some]
