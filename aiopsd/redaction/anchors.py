@@ -10,18 +10,20 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 _FOLD: Final = bytes(range(256)).lower().translate(bytes.maketrans(b"123456789", b"000000000"))
 _WORDS: Final = re.sub(rb"[A-Za-z0-9+_/-]", b"x", bytes(range(256)))
+_BITS: Final = 18  # of a hash: few words share one by chance, and the tables stay in the cache
 _NEXT: Final = "abcdefghijklmnopqrstuvwxyz0_-."
 _RARE: Final = {c: i for i, c in enumerate(" 0etaoinsrhldcumfpgwybvkxjqz")}
 """How unusual letters are in English; signs are in between."""
 
 
+Codes: TypeAlias = NDArray[np.uint32]
 Confirm = Callable[[bytes, int], object]
 """Whether it may well be one, by the line and the place."""
 
@@ -52,8 +54,8 @@ class Anchors:
         self._grams: dict[int, list[tuple[bytes, int, Anchor, int]]] = {}
         self._searched: dict[tuple[bytes, bool], dict[Confirm | None, list[int]]] = {}
         # by the hash of four characters: whether an anchor has them at all, has them and is no
-        # number, and of numbers whether they are the next four
-        self._any, self._plain, self._second = np.zeros((3, 1 << 16), np.bool_)
+        # number, and of numbers whether the next four are right as well
+        self._any, self._plain, self._pair = np.zeros((3, 1 << _BITS), np.bool_)
         for anchor, owner in anchors:
             self._add(anchor.text, anchor, owner)
 
@@ -73,14 +75,14 @@ class Anchors:
             first, second = _hashed(np.array([code, _code(whole, place + 4)], np.uint32))
             self._any[first] = True
             self._plain[first] |= not is_number
-            self._second[second] |= is_number
+            self._pair[_paired(first, second)] |= is_number
 
     def found(self, line: bytes) -> Iterator[tuple[int, int]]:
         """(place, owner) of the anchors in it; in no order, and of one that repeats itself without
         a gap not every place."""
         small = folded(line)
         if len(small) >= 4:
-            grams: NDArray[np.uint32] = np.ndarray((len(small) - 3,), "<u4", small, 0, (1,))
+            grams: Codes = np.ndarray((len(small) - 3,), "<u4", small, 0, (1,))
             places = self._places(_hashed(grams))
             if len(places):
                 yield from self._exact(line, small, places.tolist(), grams[places].tolist())
@@ -94,13 +96,13 @@ class Anchors:
                         yield from ((place, owner) for owner in owners)
                 place = look.find(text, place + len(text))
 
-    def _places(self, codes: NDArray[np.uint32]) -> NDArray[np.intp]:
+    def _places(self, codes: Codes) -> NDArray[np.intp]:
         """Where four characters are known; of numbers, the next four too."""
         places = np.flatnonzero(self._any[codes])
         if not len(places):
             return places
-        following = codes[np.minimum(places + 4, len(codes) - 1)]
-        return places[self._plain[codes[places]] | self._second[following]]
+        first, second = codes[places], codes[np.minimum(places + 4, len(codes) - 1)]
+        return places[self._plain[first] | self._pair[_paired(first, second)]]
 
     def _exact(
         self, line: bytes, small: bytes, places: list[int], codes: list[int]
@@ -118,9 +120,13 @@ def _code(text: bytes, place: int) -> int:
     return int.from_bytes(text[place : place + 4], "little")
 
 
-def _hashed(codes: NDArray[np.uint32]) -> NDArray[np.uint32]:
-    """16 bits of 32: Knuth's multiplicative hash."""
-    return (codes * np.uint32(2_654_435_761)) >> np.uint32(16)
+def _hashed(codes: Codes) -> Codes:
+    """Knuth's multiplicative hash."""
+    return (codes * np.uint32(2_654_435_761)) >> np.uint32(32 - _BITS)
+
+
+def _paired(first: Codes, second: Codes) -> Codes:
+    return (first * np.uint32(31) + second) & np.uint32((1 << _BITS) - 1)
 
 
 def _rarest(text: str) -> int:

@@ -53,9 +53,12 @@ _NOTHING: Final = frozenset({
 })  # fmt: skip
 
 
+_OBJECT: Final = re.compile(r"[A-Za-z][A-Za-z.$]{2,60}+[{(\[]")  # such as token=AppToken{de92
+
+
 def is_secret(value: str, *, strong: bool = True) -> bool:
     """Not when it says that there is none, or what is wrong with it. Of a weak name also not when
-    it is a word, a count or a path."""
+    it is a count, a path or what a program prints of an object."""
     plain = value.strip("()[]<>*.:;,!?'\"").lower()
     if not plain.strip("x-_") or plain in _NOTHING or PLACEHOLDER.fullmatch(value):
         return False
@@ -65,7 +68,7 @@ def is_secret(value: str, *, strong: bool = True) -> bool:
         return True
     if value.startswith(("/", "~/", "./")) or value[1:3] == ":\\":
         return False
-    return not (value.isdecimal() and len(value) < 8)
+    return not (value.isdecimal() and len(value) < 8) and not _OBJECT.match(value)
 
 
 def named(text: str, place: int) -> Iterator[Span]:
