@@ -39,7 +39,7 @@ _HEX: Final = re.compile(r"(?=.*\d)[0-9a-f-]{12,}$")
 _IDS: Final = re.compile(r"[0-9a-f-]{8,}|\d+")
 
 
-@lru_cache(20_000)
+@lru_cache(5_000)
 def letter(column: str) -> str:
     if len(column) > 64:
         column = column[:60] + column[-1]
@@ -163,7 +163,9 @@ def _planned(sample: Sequence[Row]) -> str:
     at = [0] * total
     groups: list[int] = []  # different texts in each column, if it is a bracket group
     for _ in range(MAX_COLUMNS):
-        column = [row[p] if p < len(row) else "W" for row, p in zip(rows, at, strict=True)]
+        column = "".join(
+            [row[p] if p < len(row) else "W" for row, p in zip(rows, at, strict=True)]
+        )
         one = max(sorted(set(column)), key=column.count)
         agree = column.count(one)
         if one == "X":
@@ -192,7 +194,7 @@ def _planned(sample: Sequence[Row]) -> str:
     return plan[:end] if set(seen) & set("TML") else ""
 
 
-def _widened(rows: Sequence[str], column: Sequence[str], at: list[int], one: str) -> int:
+def _widened(rows: Sequence[str], column: str, at: list[int], one: str) -> int:
     """Rows whose column before holds two or three words: moved on."""
     moved = 0
     for number, (row, p) in enumerate(zip(rows, list(at), strict=True)):

@@ -9,7 +9,7 @@ from aiopsd.logs.keys import Keys, Open
 from aiopsd.logs.template import Template
 
 MAX_KEYED: Final = 32  # lines whose keys find one template; then bolder keys do
-MAX_KEYS, MAX_VOTES, MAX_VOTERS = 200_000, 100_000, 16
+MAX_KEYS, MAX_VOTES, MAX_VOTERS = 100_000, 50_000, 16
 MAX_ALIKE, MAX_ENDS = 32, 20_000
 
 Vote: TypeAlias = tuple[int, int]
@@ -36,7 +36,7 @@ class Index:
                 self._vote(opened, one.id)
         while len(self.keys) > MAX_KEYS:
             del self.keys[next(iter(self.keys))]
-        one.keys += [found.exact, *found.bolder, *(opened.key for opened in found.opened)]
+        one.keys += (found.exact, *found.bolder)
         one.keyed += 1
 
     def _vote(self, opened: Open, number: int) -> None:
@@ -70,4 +70,3 @@ class Index:
         for key in keys:
             if self.keys.get(key) in numbers:
                 del self.keys[key]
-            self.votes.pop(key, None)

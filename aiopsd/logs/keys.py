@@ -49,7 +49,7 @@ class Keys(NamedTuple):
     form: list[str]  # its words, values wild
 
 
-@lru_cache(50_000)
+@lru_cache(20_000)
 def _number(word: str) -> int:
     return int.from_bytes(blake2b(word.encode(errors="replace"), digest_size=7).digest(), "big")
 

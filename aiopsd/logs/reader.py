@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from hashlib import blake2b
 from operator import itemgetter
 from typing import Final, NamedTuple
 
@@ -21,7 +22,7 @@ from aiopsd.logs.words import Words, named
 from aiopsd.rows import pack, unpack
 
 MAX_LINE, MAX_JSON, MAX_MESSAGE = 8192, 65_536, 4096
-MAX_CACHED, MAX_MASKED, MAX_STREAMS = 200_000, 20_000, 500
+MAX_CACHED, MAX_MASKED, MAX_STREAMS = 100_000, 20_000, 500
 SAMPLE_FIRST, SAMPLE_LATER, SETTLED = 128, 64, 500  # lines to learn a header from
 
 LOOKS: Final = 32
@@ -138,7 +139,9 @@ class Reader:
         message, message_key, level = text, key, ""
         if header.plan:
             end = header.end(text)
-            message, level = text[end:].strip(), level_of_words(text[:end])
+            message = text[end:].strip()
+            if "L" in header.plan:
+                level = level_of_words(text[:end])
             message_key = hash((_digitless(message), level))
         known = None if anew else self._messages.get(message_key)
         if known is None:
@@ -168,7 +171,7 @@ class Reader:
     def _message(self, message: str, level: str, anew: bool) -> Known:
         """Secrets are out before anything is learned; what is known needs only its hash."""
         masked = self._words.mask(message)
-        key = hash((masked, level))
+        key = _digest(masked, level)
         known = None if anew else self._masked.get(key)
         if known is None:
             clean = redact(message)
@@ -185,15 +188,22 @@ class Reader:
 
     def save(self) -> bytes:
         headers = [(stream, *header.state()) for stream, header in self._headers.items()]
-        return pack("reader", 1, self.templates.save(), headers)
+        return pack("reader", 1, self.templates.save(), headers, self._masked)
 
     def load(self, saved: bytes) -> None:
         """Raises ValueError on what is no saved state."""
-        shape = tuple[bytes, list[tuple[str, str, int, int, list[Row]]]]
-        templates, headers = unpack("reader", 1, saved, shape)
+        shape = tuple[bytes, list[tuple[str, str, int, int, list[Row]]], dict[int, Known]]
+        templates, headers, masked = unpack("reader", 1, saved, shape)
         self.templates.load(templates)
         self._headers = {stream: Header(*state) for stream, *state in headers}
         self._begin()
+        self._masked = masked
+
+
+def _digest(masked: str, level: str) -> int:
+    """The same in every process: it is saved."""
+    text = f"{level} {masked}".encode(errors="replace")
+    return int.from_bytes(blake2b(text, digest_size=7).digest(), "big")
 
 
 def _one_line(event: bytes) -> bytes:

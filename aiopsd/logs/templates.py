@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
+from sys import intern
 from typing import Final
 
 from aiopsd.logs.index import Index, Vote
@@ -83,7 +84,7 @@ class Templates:
             if not self._has_room(time_s):
                 return OTHER
             number, self._next = self._next, self._next + 1
-            self._known[number] = Template(number, words, time_s)
+            self._known[number] = Template(number, list(map(intern, words)), time_s)
             self._add(number, found)
             return number
         changed = self._merge(number, words)

@@ -65,7 +65,7 @@ def tokens(masked: str) -> list[str]:
     return _TOKEN.findall(masked)[:MAX_TOKENS] or [""]
 
 
-@lru_cache(20_000)
+@lru_cache(10_000)
 def is_telling(word: str) -> bool:
     """Verb-like forms, states, function words: they tell events apart rather than name things."""
     return _TELLING.search(word) is not None
@@ -169,7 +169,7 @@ def _quoted(words: Sequence[str], found: list[Kind]) -> None:
             found[place + 1] = Kind.NAME
 
 
-@lru_cache(20_000)
+@lru_cache(10_000)
 def _alone(word: str) -> Kind:
     if "<n>" in word:
         return Kind.NAME

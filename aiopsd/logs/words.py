@@ -11,8 +11,9 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-MAX_TEXT, MAX_WORDS, MAX_WORD, MAX_KEPT = 2048, 160, 200, 50_000
+MAX_TEXT, MAX_WORDS, MAX_WORD, MAX_KEPT = 2048, 160, 200, 30_000
 BLOB: Final = "<blob>"
+_PUNCTUATION: Final = ".,:;!?()[]{}\"'"
 
 _MASK: Final = re.compile(
     r"""
@@ -100,6 +101,8 @@ class Words:
 
 
 def mask_word(word: str) -> str:
+    if word.strip(_PUNCTUATION).isalpha():
+        return word
     if len(word) > MAX_WORD:
         return BLOB
     if "...." in word and word.strip("."):

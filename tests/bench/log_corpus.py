@@ -1,0 +1,147 @@
+"""Logs with their true templates, and the scorer of grouping. They ship with nobody.
+
+``AIOPSD_BENCH_DATA`` names the folder that holds ``logs/score_logs.py`` and ``logs/data``.
+"""
+
+from __future__ import annotations
+
+import csv
+import importlib.util
+import lzma
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from types import ModuleType
+from typing import NamedTuple
+
+import pytest
+
+from aiopsd.logs.reader import Reader
+from aiopsd.logs.templates import Templates
+from tests.bench import log_styles
+from tests.bench.corpus import FOLDER as DETECT
+
+FOLDER = DETECT.parent / "logs"
+BATCH = 100  # lines that are read before their ids are told; the command reads 1,000
+
+
+class Scores(NamedTuple):
+    """Shares of lines and of templates that are right, grouping and text."""
+
+    ga: float
+    fga: float
+    pa: float
+    fta: float
+
+    def __str__(self) -> str:
+        return " ".join(f"{one:5.3f}" for one in self)
+
+
+@dataclass(frozen=True)
+class LogSet:
+    """``templates`` may be missing where lines have no text of their own."""
+
+    name: str
+    lines: tuple[bytes, ...]
+    events: tuple[str, ...]
+    templates: tuple[str, ...]
+
+
+Mined = tuple[list[int], Callable[[int], str]]
+Mine = Callable[[Sequence[bytes], int], Mined]
+
+
+def require() -> None:
+    if not (FOLDER / "data" / "parsing").exists():
+        what = f"no labelled logs at {FOLDER}; AIOPSD_BENCH_DATA names the folder above it"
+        print(f"\n*** Accuracy is NOT measured: {what} ***", file=sys.stderr)
+        pytest.skip(what)
+
+
+@cache
+def scorer() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("score_logs", FOLDER / "score_logs.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@cache
+def sets(kind: str) -> tuple[LogSet, ...]:
+    """``content``: messages; ``raw``: lines as they were written."""
+    found = []
+    for truth in sorted((FOLDER / "data" / "parsing" / "truth").glob("*.csv")):
+        with truth.open(newline="") as file:
+            rows = list(csv.DictReader(file))
+        text = (FOLDER / "data" / "parsing" / kind / f"{truth.stem}.log").read_bytes()
+        lines = text.removesuffix(b"\n").split(b"\n")
+        events, templates = [[row[c] for row in rows] for c in ("event_id", "template")]
+        found.append(LogSet(truth.stem, tuple(lines), tuple(events), tuple(templates)))
+    return tuple(found)
+
+
+@cache
+def styles(kind: str, held_out: bool) -> tuple[LogSet, ...]:
+    """Made here: see log_styles.py."""
+    return tuple(
+        LogSet(
+            one.name,
+            tuple(line.encode() for line in getattr(one, kind)),
+            tuple(map(str, one.events)),
+            () if one.structured else one.templates,
+        )
+        for one in log_styles.styles()
+        if one.is_held_out == held_out
+    )
+
+
+@cache
+def hdfs() -> tuple[bytes, ...]:
+    path = FOLDER / "data" / "anomaly" / "hdfs2pct" / "HDFS.log.xz"
+    return tuple(lzma.decompress(path.read_bytes()).removesuffix(b"\n").split(b"\n"))
+
+
+def ours(lines: Sequence[bytes], batch: int = BATCH) -> Mined:
+    """Ids as they were known when each batch had been read."""
+    reader = Reader(Templates(10_000))
+    ids: list[int] = []
+    for at in range(0, len(lines), batch):
+        ids += reader.ids(lines[at : at + batch])
+    return ids, reader.templates.text
+
+
+def score(one: LogSet, mined: Mined) -> Scores:
+    scoring = scorer()
+    ids, text = mined
+    ga, fga, *_ = scoring.group_scores(one.events, ids)
+    if not one.templates:
+        return Scores(ga, fga, float("nan"), float("nan"))
+    texts = {number: scoring.canon(text(number)) for number in set(ids)}
+    truth = {template: scoring.canon(template) for template in set(one.templates)}
+    pa, fta = scoring.template_scores(
+        [truth[template] for template in one.templates], [texts[number] for number in ids]
+    )
+    return Scores(ga, fga, pa, fta)
+
+
+def drain() -> Mine | None:
+    """Drain3 as it comes out of the box; None where it is not installed."""
+    try:
+        from drain3 import TemplateMiner
+        from drain3.template_miner_config import TemplateMinerConfig
+    except ImportError:
+        return None
+
+    def mine(lines: Sequence[bytes], _: int) -> Mined:
+        miner = TemplateMiner(config=TemplateMinerConfig())
+        ids = [
+            int(miner.add_log_message(line.decode(errors="replace"))["cluster_id"])
+            for line in lines
+        ]
+        texts = {one.cluster_id: one.get_template() for one in miner.drain.clusters}
+        return ids, lambda number: texts.get(number, "")
+
+    return mine
