@@ -62,7 +62,10 @@ class Profile:
                 base[a:b] = begin + (end - begin) * part[a:b, None]
             y = ticks.y[a:b] if ticks.complete else ticks.y[a:b] * ticks.ok[a:b]
             total(lane[f"{self.name}_sum"], y)
-            total(lane[f"{self.name}_count"], ticks.ok[a:b])
+            if ticks.complete:
+                lane[f"{self.name}_count"] += b - a
+            else:
+                total(lane[f"{self.name}_count"], ticks.ok[a:b])
         return base
 
     def _enter(self, lane: Lane, slot: int, now: float, scale: Singles) -> None:
