@@ -22,7 +22,7 @@ _GOES_ON: Final = re.compile(
 _TRACEBACK: Final = "Traceback (most recent call last)"
 _THROWN: Final = re.compile(r"(?:[\w$]+\.)*[\w$]*(?:Exception|Error|Throwable|Exit)\b(?::|$)")
 _TROUBLE: Final = re.compile(r"err|exception|crit|fatal|fail|panic|traceback|warn", re.IGNORECASE)
-_PANIC: Final = re.compile(r"panic: |fatal error: |SIG[A-Z]+: ")
+_PANIC: Final = re.compile(r"panic: |fatal error: |SIG[A-Z]+: |goroutine \d+ \[")
 _GOROUTINE: Final = re.compile(r"goroutine \d+ \[")
 _GO: Final = re.compile(r"goroutine \d+ \[|created by |\[signal |exit status ")
 _CALL: Final = re.compile(r"[\w./*()\[\]·-]+\(")
@@ -50,7 +50,8 @@ class _Event:
 
     def __init__(self) -> None:
         self.lines = self._chars = 0
-        self._trouble = self._traceback = self._go = False
+        self._first = ""
+        self._traceback = self._go = False
 
     def takes(self, line: str) -> bool:
         return self.lines < MOST_LINES and self._chars + len(line) < MOST_CHARS
@@ -59,17 +60,24 @@ class _Event:
         if not head or _GOES_ON.match(head):
             return True
         if head.startswith(_TRACEBACK) or _THROWN.match(head):
-            return self._trouble
-        called = head.endswith(")") and _CALL.match(head) is not None
-        return self._traceback or (self._go and (called or _GO.match(head) is not None))
+            return _TROUBLE.search(self._first) is not None
+        return self._traceback or (self._in_go() and _is_go(head))
 
     def add(self, head: str, chars: int) -> None:
         if not self.lines:
-            self._trouble = _TROUBLE.search(head) is not None
-            self._go = _PANIC.match(head) is not None
-        self._go = self._go or _GOROUTINE.match(head) is not None
+            self._first = head
+        else:
+            self._go = self._go or _GOROUTINE.match(head) is not None
         if head.startswith(_TRACEBACK):
             self._traceback = True  # until the line that says what was raised
         elif head and not head[0].isspace():
             self._traceback = False
         self.lines, self._chars = self.lines + 1, self._chars + chars + 1
+
+    def _in_go(self) -> bool:
+        return self._go or _PANIC.match(self._first) is not None
+
+
+def _is_go(head: str) -> bool:
+    called = head.endswith(")") and _CALL.match(head) is not None
+    return called or _GO.match(head) is not None
