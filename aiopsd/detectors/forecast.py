@@ -26,6 +26,7 @@ SLOWED: Final = 1 / 3  # of the slope; a short line less steep says that it is o
 GAUSS: Final = 1.25  # standard deviation of a Gaussian, by its mean deviation
 ON_LINE: Final = 3.0  # spreads below its line: it has slowed down
 SURE: Final = 1.645  # standard errors: nine in ten
+WANDERS: Final = 3.0  # deviations of a walk until then: so far it may come by chance
 HOLD: Final = 1.5  # times horizon, and less of all else, while it lasts
 MUTED_SECS: Final = 1800.0  # after a drop
 DROP: Final = 0.1  # of what was there; less is noise
@@ -192,7 +193,9 @@ class Forecast:
 
     def _look(self, n: int, at: At, share: Floats, now: float) -> Outlook:
         rows, line, settings = self._rows, self._lines[n], self.settings
-        slope, spread, error = (rows[f"{line.name}_{w}"][at] for w in ("slope", "spread", "error"))
+        slope, spread, error, walk = (
+            rows[f"{line.name}_{w}"][at] for w in ("slope", "spread", "error", "walk")
+        )
         known, doubt = rows[f"{line.name}_known"][at], line.doubt(rows, at)
         error = np.hypot(error, GAUSS * doubt)
         level = np.where(
@@ -202,13 +205,16 @@ class Forecast:
         horizon = self._horizons[n] * more
         with np.errstate(divide="ignore", invalid="ignore"):
             eta = np.where(slope > 0, np.maximum(1 - level, 0.0) / slope, np.inf)
-            soonest = (1 - level - 2 * spread) / (slope + SURE * error)
-            latest = (1 - level + 2 * spread) / np.maximum(slope - SURE * error, 0.0)
+            walked = SURE * np.sqrt(walk * np.minimum(eta, horizon))
+            off = 2 * spread + walked
+            soonest = (1 - level - off) / (slope + SURE * error)
+            latest = (1 - level + off) / np.maximum(slope - SURE * error, 0.0)
         eta = np.where(known, eta, np.inf)
         score = np.where(np.isfinite(eta), horizon / (horizon + eta), 0.0)
         here, goes_on = self._now(at, share, slope, now)
         speaks = known & (slope > 0) & (rows[f"{line.name}_r2"][at] > R2 / more) & goes_on
         speaks &= slope > doubt / more
+        speaks &= 1 - level > WANDERS / SURE * walked / more
         speaks &= (here > settings.at_least / more) & (now >= rows["muted"][at])
         speaks &= here >= level - ON_LINE * spread - 0.001
         peak = rows["peaks"][at].max(axis=1)

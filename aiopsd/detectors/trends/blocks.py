@@ -13,7 +13,7 @@ from aiopsd.rows import At, Column, Rows
 NEVER: Final = -(2**60)
 AT_ONCE: Final = 4096  # series fitted in one go: what is in between stays small
 MEMORY: Final = 8  # guesses
-FITTED: Final = "slope", "level", "spread", "r2", "error"
+FITTED: Final = "slope", "level", "spread", "r2", "error", "walk"
 
 
 class Blocks:
@@ -93,7 +93,7 @@ class Blocks:
         found = fit(ordered)
         rows[f"{self.name}_known"][at] = found.known
         for word in FITTED:
-            per = self.secs if word in ("slope", "error") else 1.0
+            per = self.secs if word in ("slope", "error", "walk") else 1.0
             rows[f"{self.name}_{word}"][at] = getattr(found, word) / per
 
     def add(self, rows: Rows, at: At, values: Floats) -> None:

@@ -16,6 +16,7 @@ from aiopsd.model import Floats
 
 BLOCKS: Final = 32
 LAGS: Final = 10, 16, 21  # blocks
+WALKS: Final = 1, 4  # blocks; noise differs as much over both, a walk four times as much
 BRIDGE: Final = 5  # blocks; a straight line leads over shorter gaps
 FEWEST: Final = 12  # blocks
 NEWEST: Final = 3  # blocks without data at the end
@@ -36,6 +37,7 @@ class Trend(NamedTuple):
     spread: Floats  # of block means around it
     r2: Floats
     error: Floats  # standard error of the slope
+    walk: Floats  # variance that each block adds for good: 0 for what keeps to its line
 
 
 def fit(blocks: Float32s) -> Trend:
@@ -53,6 +55,10 @@ def fit(blocks: Float32s) -> Trend:
     mean = np.where(there, values, 0.0).sum(axis=1) / np.maximum(count, 1)
     around = np.where(there, values - mean[:, None], 0.0)
     rest, whole = (off**2).sum(axis=1), (around**2).sum(axis=1)
+    held = np.where(there, off, np.nan)
+    near, far = (
+        (SIGMA * np.nan_to_num(_median(np.abs(held[:, n:] - held[:, :-n])))) ** 2 for n in WALKS
+    )
     spread = SIGMA * np.nan_to_num(_median(np.where(there, np.abs(off), np.nan)))
     sticky = np.clip((off[:, 1:] * off[:, :-1]).sum(axis=1) / (rest + TINY), 0.0, STICKY)
     free = np.maximum(count * (1 - sticky) / (1 + sticky), 2.0)
@@ -63,6 +69,7 @@ def fit(blocks: Float32s) -> Trend:
         spread=spread,
         r2=np.where(whole > TINY, 1 - rest / np.maximum(whole, TINY), 0.0),
         error=spread * np.sqrt(12 / free) / np.maximum(count, 1),
+        walk=np.maximum(far - near, 0.0) / (WALKS[1] - WALKS[0]),
     )
 
 

@@ -161,6 +161,15 @@ def blocks(random: np.random.Generator, slope: float, sigma: float, n: int = 400
     return (0.5 + slope * np.arange(trend.BLOCKS) + noise).astype(np.float32)
 
 
+def test_what_wanders_is_told_from_what_is_only_noisy() -> None:
+    random = np.random.default_rng(9)
+    noisy = trend.fit(blocks(random, 0.01, 0.05)).walk
+    steps = 0.05 * random.standard_normal((400, trend.BLOCKS))
+    walks = trend.fit(np.cumsum(steps, axis=1).astype(np.float32)).walk
+    assert np.median(noisy) < 0.1 * 0.05**2
+    assert 0.3 * 0.05**2 < np.median(walks) < 0.05**2, "less what the line takes for its slope"
+
+
 def test_a_line_is_found_with_a_quarter_of_nonsense() -> None:
     random = np.random.default_rng(4)
     values = blocks(random, 0.01, 0.001)
