@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 _FOLD: Final = bytes(range(256)).lower().translate(bytes.maketrans(b"123456789", b"000000000"))
 _WORDS: Final = re.sub(rb"[A-Za-z0-9+_/-]", b"x", bytes(range(256)))
+FEW: Final = 100  # characters: to set numpy to work takes longer
 _BITS: Final = 18  # of a hash: few words share one by chance, and the tables stay in the cache
 _NEXT: Final = "abcdefghijklmnopqrstuvwxyz0_-."
 _RARE: Final = {c: i for i, c in enumerate(" 0etaoinsrhldcumfpgwybvkxjqz")}
@@ -51,7 +52,7 @@ class Anchors:
     """``owner``: a number of the caller's for each anchor."""
 
     def __init__(self, anchors: Iterable[tuple[Anchor, int]]) -> None:
-        self._grams: dict[int, list[tuple[bytes, int, Anchor, int]]] = {}
+        self._grams: dict[bytes, list[tuple[bytes, int, Anchor, int]]] = {}
         self._searched: dict[tuple[bytes, bool], dict[Confirm | None, list[int]]] = {}
         # by the hash of four characters: whether an anchor has them at all, has them and is no
         # number, and of numbers whether the next four are right as well
@@ -70,9 +71,9 @@ class Anchors:
             for end in _NEXT:
                 self._add(text + end, anchor, owner)
         else:
-            code = _code(whole, place)
-            self._grams.setdefault(code, []).append((whole, place, anchor, owner))
-            first, second = _hashed(np.array([code, _code(whole, place + 4)], np.uint32))
+            four, following = whole[place : place + 4], whole[place + 4 : place + 8]
+            self._grams.setdefault(four, []).append((whole, place, anchor, owner))
+            first, second = _hashed(np.frombuffer(four + following.ljust(4), "<u4"))
             self._any[first] = True
             self._plain[first] |= not is_number
             self._pair[_paired(first, second)] |= is_number
@@ -81,11 +82,9 @@ class Anchors:
         """(place, owner) of the anchors in it; in no order, and of one that repeats itself without
         a gap not every place."""
         small = folded(line)
-        if len(small) >= 4:
-            grams: Codes = np.ndarray((len(small) - 3,), "<u4", small, 0, (1,))
-            places = self._places(_hashed(grams))
-            if len(places):
-                yield from self._exact(line, small, places.tolist(), grams[places].tolist())
+        places = self._few(small) if len(small) < FEW else self._places(small)
+        if places:
+            yield from self._exact(line, small, places)
         words = small.translate(_WORDS)
         for (text, in_words), confirmed in self._searched.items():
             look = words if in_words else small
@@ -96,28 +95,28 @@ class Anchors:
                         yield from ((place, owner) for owner in owners)
                 place = look.find(text, place + len(text))
 
-    def _places(self, codes: Codes) -> NDArray[np.intp]:
-        """Where four characters are known; of numbers, the next four too."""
+    def _few(self, small: bytes) -> list[int]:
+        """Where four characters are known."""
+        return [i for i in range(len(small) - 3) if small[i : i + 4] in self._grams]
+
+    def _places(self, small: bytes) -> list[int]:
+        """The same, all at once; of numbers, where the next four are as well."""
+        codes = _hashed(np.ndarray((len(small) - 3,), "<u4", small, 0, (1,)))
         places = np.flatnonzero(self._any[codes])
         if not len(places):
-            return places
+            return []
         first, second = codes[places], codes[np.minimum(places + 4, len(codes) - 1)]
-        return places[self._plain[first] | self._pair[_paired(first, second)]]
+        found: list[int] = places[self._plain[first] | self._pair[_paired(first, second)]].tolist()
+        return found
 
-    def _exact(
-        self, line: bytes, small: bytes, places: list[int], codes: list[int]
-    ) -> Iterator[tuple[int, int]]:
-        for place, code in zip(places, codes, strict=True):
-            for text, inside, anchor, owner in self._grams.get(code, ()):
+    def _exact(self, line: bytes, small: bytes, places: list[int]) -> Iterator[tuple[int, int]]:
+        for place in places:
+            for text, inside, anchor, owner in self._grams.get(small[place : place + 4], ()):
                 begin = place - inside
                 if begin < 0 or not small.startswith(text, begin):
                     continue
                 if anchor.confirm is None or anchor.confirm(line, begin):
                     yield begin, owner
-
-
-def _code(text: bytes, place: int) -> int:
-    return int.from_bytes(text[place : place + 4], "little")
 
 
 def _hashed(codes: Codes) -> Codes:
