@@ -17,7 +17,7 @@ Codes = NDArray[np.int16]
 Distances = NDArray[np.uint16]
 WIDTH: Final = 4  # codes a window
 LIMIT: Final = 8191  # of a code: four absolute differences still fit uint16
-GROUP: Final = 8  # prototypes at a time; a book has at least two groups
+GROUP: Final = 8  # prototypes at a time, at least, for one tick of many series
 CACHED: Final = 1 << 16  # distances at a time: with their parts and sums they fill half a cache
 SMALL: Final = 1 << 15  # differences: from fewer than these on, fewer calls are worth more
 
@@ -28,7 +28,7 @@ def nearest(book: Codes, windows: Codes, two: Distances) -> Distances:
     ``book[P, WIDTH, n]``, ``windows[WIDTH, T, n]``, ``n`` at most ``most(T)``; answers
     ``[P, T, n]``.
     """
-    group = _group(windows.shape[1])
+    group = _group(len(book), windows[0].size)
     if windows.size * len(book) <= SMALL:
         parts = np.abs(book[:, :, None] - windows)
         all_ = np.add.reduce(parts, axis=1, dtype=np.uint16)
@@ -54,13 +54,13 @@ def nearest(book: Codes, windows: Codes, two: Distances) -> Distances:
 
 
 def most(ticks: int) -> int:
-    """Series at a time: as many as the cache holds with a group of prototypes."""
-    return CACHED // (_group(ticks) * ticks)
+    """Series at a time. Long rows are worth more than many: memory is gone through row by row."""
+    return CACHED // max(GROUP, ticks)
 
 
-def _group(ticks: int) -> int:
-    """Long rows are worth more than many: a call goes through memory row by row."""
-    return max(1, GROUP // ticks)
+def _group(size: int, windows: int) -> int:
+    """As many prototypes as the cache holds; a power of two, and two groups at least."""
+    return 1 << min(size // 2, CACHED // windows).bit_length() - 1
 
 
 def _distances(book: Codes, windows: Codes, part: Codes, found: Distances) -> None:
