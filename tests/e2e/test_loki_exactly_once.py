@@ -30,6 +30,7 @@ NS = 10**9
 LATE_SECS = 8.0
 AHEAD_SECS = 3.0
 STILL_SECS = 60.0  # nothing new for so long: what is missing will not come
+CROWD_NS = 5 * NS
 PUSH_SECS = 0.05
 CONFIG = """
 sources:
@@ -102,9 +103,9 @@ class Writer:
         elif draw < 0.84:
             ahead_ns = int(self.random.uniform(0, AHEAD_SECS) * NS)
             self._push("ahead", [now_ns + ahead_ns + i for i in range(min(most, 10))])
-        elif draw < 0.85:  # more than any page, now or a moment ago, over some streams
-            at_ns = now_ns - int(self.random.uniform(0, LATE_SECS) * NS)
-            self._push("crowd", [at_ns] * min(most, 300), streams=3)
+        elif draw < 0.855:  # more in one nanosecond than any page holds, and they keep coming
+            at_ns = now_ns // CROWD_NS * CROWD_NS
+            self._push("crowd", [at_ns] * min(most, 300), streams=2)
         elif draw < 0.90:
             self._twins(now_ns, self.random.choice(["stream", "metadata"]))
         elif draw < 0.91:
