@@ -17,8 +17,9 @@ from aiopsd.logs.words import VALUE
 
 MAX_OPEN: Final = 48
 _OPEN: Final = VARYING | {Kind.PLAIN}
-# How many different words at one place, all else equal, make it a variable.
-PLAIN_WORDS, NAMES, SLOTS, STATES = 4, 3, 2, 2
+# How many different words at one place, all else equal, make it a variable. A state is part of
+# what happened: it takes as many as a telling word.
+PLAIN_WORDS, NAMES, SLOTS, STATES = 4, 3, 2, 12
 _EACH: Final = {Kind.NAME: NAMES, Kind.SLOT: SLOTS, Kind.STATE: STATES}
 FEW_PLAIN, TWICE = 2, 2  # words that stay: with fewer, twice as many
 TELLING_TIMES: Final = 3
@@ -27,8 +28,8 @@ GROUP_PLAIN: Final = 2  # that must stay for several names to vary at once
 WORD_PLAIN, COLON_PLAIN = 2, 3  # words that the key by words asks for
 
 _PAIR: Final = re.compile(
-    r"""= ?(?:\w*\{[^{}]*\}|\[[^\]]*\]|"[^"]*"|[^,;=(){}\[\]]*?)"""
-    r"""(?=[,;)}\]]|\s{1,2}[\w.-]{1,40} ?=|$)"""
+    r"""= ?(?:\w*\{[^{}]*\}|\[[^\]]*\]|"[^"]*"|[^\s,;=(){}\[\]]*?)"""
+    r"""(?=[,;)}\]]|\s|$)"""
 )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from difflib import SequenceMatcher
 from typing import Final
 
-from aiopsd.logs.tokens import UNITS, Kind
+from aiopsd.logs.tokens import UNITS, Kind, is_setting
 from aiopsd.logs.words import mask_named, readable
 
 ANY: Final = "<*>"
@@ -121,6 +121,6 @@ def shown(words: list[str], kinds: Sequence[Kind]) -> list[str]:
     for place, (token, kind) in enumerate(zip(words, kinds, strict=True)):
         bare = token.lstrip()
         is_unit = bare in UNITS and place > 0 and kinds[place - 1] == Kind.VALUE
-        soft = kind == Kind.SOFT and not is_unit
+        soft = kind == Kind.SOFT and not is_unit and not is_setting(words, place)
         found.append(token[: len(token) - len(bare)] + ANY if soft else token)
     return found

@@ -123,6 +123,8 @@ class Kinds:
         word, before = words[place], lower[place - 1]
         after = lower[place + 1] if place + 1 < len(lower) else ""
         ends, tells = not after[:1].isalpha(), is_telling(word)
+        if before == "=" and after == "=":  # an empty one, then the name of the next
+            return Kind.PLAIN
         if before == "=" or (before == "user" and not tells):
             return Kind.SOFT
         if word == "root" and (ends or is_telling(after)):  # the account, not a file system's
@@ -137,8 +139,7 @@ class Kinds:
             or _around(words, place) in self.places
         ):
             return Kind.SLOT
-        shouts = [_is_shouted(one) for one in words[place - 1 : place + 2]]
-        return Kind.NAME if shouts == [False, True, False][: len(shouts)] else kind
+        return Kind.STATE if "_" in word and word.isupper() else kind  # a constant's name
 
 
 def _is_state(word: str, before: str, after: str, has_state: bool) -> bool:
@@ -148,16 +149,21 @@ def _is_state(word: str, before: str, after: str, has_state: bool) -> bool:
     return has_state and (before in _TOWARDS or before in _STATES or after in _STATES)
 
 
+def is_setting(line: Sequence[str], place: int) -> bool:
+    """`mailer=relay`: a word that belongs to the line for as long as it never varies."""
+    word = line[place].lstrip()
+    if place < 2 or line[place - 1].lstrip() != "=" or word == "root":
+        return False
+    plain = _alone(word) == Kind.PLAIN and not set(word) <= set("abcdef")
+    return plain and line[place - 2].lstrip().lower() not in _NOUNS | {"user"}
+
+
 def _around(words: Sequence[str], place: int) -> tuple[str, str] | None:
     before = words[place - 1] if place else ""
     after = words[place + 1] if place + 1 < len(words) else ""
     if not before or not (before[-1].isalpha() or after[:1].isalpha()):
         return None
     return before, after
-
-
-def _is_shouted(word: str) -> bool:
-    return len(word) > 1 and word.isupper() and not is_telling(word)
 
 
 def _quoted(words: Sequence[str], found: list[Kind]) -> None:

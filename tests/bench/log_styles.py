@@ -2,6 +2,7 @@
 
 ``log_styles/NAME.txt`` is one style. ``header:`` is what stands before every message; ``name: a b``
 is a pool of words (``\\s`` is a blank inside one); the other lines are a weight and a template.
+``name!:`` is a pool of states and the like: people who label logs leave them in the template.
 ``{name}`` draws from the pool or from ``KINDS``; in the true template it is ``<*>``. The styles
 were written before the miner was designed. Half of them, by their names, are held out: rules are
 made with errors of the other half in view.
@@ -12,7 +13,7 @@ from __future__ import annotations
 import calendar
 import re
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -23,7 +24,7 @@ FOLDER: Final = Path(__file__).parent / "log_styles"
 LINES: Final = 2000
 EPOCH_SECS: Final = 1_790_000_000
 _PLACE: Final = re.compile(r"\{(\w+)\}")
-_POOL: Final = re.compile(r"(\w+): (\S.*)")
+_POOL: Final = re.compile(r"(\w+)(!?): (\S.*)")
 _USERS: Final = "root admin anna bob carol dmitri eve frank grace backup svc_app jdoe m.lopez"
 _HOSTS: Final = (
     "web1 web2 db-main gw mail.shop.example node17 edge-fra-3 cache01 build api.internal.example "
@@ -58,7 +59,7 @@ def styles(seed: int = 1) -> tuple[Style, ...]:
 
 
 def _style(path: Path, random: Random) -> Style:
-    header, pools, events = "", {}, []
+    header, pools, told, events = "", {}, {}, []
     for line in path.read_text().splitlines():
         weight, _, rest = line.partition(" ")
         if weight.isdigit():
@@ -66,22 +67,23 @@ def _style(path: Path, random: Random) -> Style:
         elif line.startswith("header: "):
             header = line.removeprefix("header: ")
         elif pool := _POOL.fullmatch(line):
-            pools[pool[1]] = [word.replace(r"\s", " ") for word in pool[2].split(" ")]
-    kinds = _Kinds(random, pools)
-    drawn = random.choices(range(len(events)), [weight for weight, _ in events], k=LINES)
-    heads, content = [], []
-    for event in drawn:
+            words = [word.replace(r"\s", " ") for word in pool[3].split(" ")]
+            (told if pool[2] else pools)[pool[1]] = words
+    kinds, states = _Kinds(random, pools), _Kinds(random, told)
+    heads, content, truth = [], [], []
+    for text in random.choices([t for _, t in events], [weight for weight, _ in events], k=LINES):
         kinds.time_s += random.expovariate(0.2)
+        event = states.fill(text, of=told)
         heads.append(kinds.fill(header))
-        content.append(kinds.fill(events[event][1]))
-    truth = [true_template(text) for _, text in events]
-    known = {text: truth.index(text) for text in truth}
+        content.append(kinds.fill(event))
+        truth.append(true_template(event))
+    known = {text: n for n, text in enumerate(dict.fromkeys(truth))}
     return Style(
         path.stem,
         tuple(h + c for h, c in zip(heads, content, strict=True)),
         tuple(content),
-        tuple(known[truth[event]] for event in drawn),
-        tuple(truth[event] for event in drawn),
+        tuple(known[text] for text in truth),
+        tuple(truth),
         any('msg="' in text or text.startswith('{"') for _, text in events),
     )
 
@@ -101,8 +103,13 @@ class _Kinds:
     def __init__(self, random: Random, pools: dict[str, list[str]]) -> None:
         self._random, self._pools, self.time_s = random, pools, float(EPOCH_SECS)
 
-    def fill(self, text: str) -> str:
-        while (filled := _PLACE.sub(lambda m: self._draw(m[1]), text)) != text:
+    def fill(self, text: str, of: Container[str] | None = None) -> str:
+        """Only places of these names, if given."""
+
+        def drawn(place: re.Match[str]) -> str:
+            return place[0] if of is not None and place[1] not in of else self._draw(place[1])
+
+        while (filled := _PLACE.sub(drawn, text)) != text:
             text = filled
         return text
 
