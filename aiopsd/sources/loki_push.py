@@ -26,8 +26,8 @@ from aiopsd.sources.loki_push_body import pushed_in
 from aiopsd.sources.loki_push_request import Pushed
 from aiopsd.sources.loki_push_seen import Seen, digest
 from aiopsd.sources.pushed import Wrong, allowed, body_of
-from aiopsd.sources.remote_write_course import Course, Gap
-from aiopsd.sources.remote_write_senders import Senders
+from aiopsd.sources.pushed_course import Course, Gap
+from aiopsd.sources.pushed_senders import Senders
 
 log = logging.getLogger(__name__)
 

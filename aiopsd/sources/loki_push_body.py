@@ -8,7 +8,7 @@ from typing import Final
 from aiopsd.sources.loki_push_request import Pushed, read_json, read_protobuf
 from aiopsd.sources.protobuf import Malformed
 from aiopsd.sources.pushed import Wrong
-from aiopsd.sources.remote_write_snappy import unpacked
+from aiopsd.sources.pushed_snappy import unpacked
 
 _ANY_HEADER: Final = 47  # zlib: gzip's header or its own
 _NO_HEADER: Final = -15

@@ -21,11 +21,11 @@ from aiopsd.model import Position, Reading
 from aiopsd.settings import Duration, SecretFile, Settings
 from aiopsd.sources.protobuf import Malformed
 from aiopsd.sources.pushed import Wrong, allowed, body_of
-from aiopsd.sources.remote_write_course import Course, Gap
+from aiopsd.sources.pushed_course import Course, Gap
+from aiopsd.sources.pushed_senders import Senders
+from aiopsd.sources.pushed_snappy import unpacked
 from aiopsd.sources.remote_write_gather import Gathering
 from aiopsd.sources.remote_write_intake import Counts, Written
-from aiopsd.sources.remote_write_senders import Senders
-from aiopsd.sources.remote_write_snappy import unpacked
 from aiopsd.sources.remote_write_ticks import Ticks
 from aiopsd.sources.remote_write_v1 import Version1
 from aiopsd.sources.remote_write_v2 import Version2

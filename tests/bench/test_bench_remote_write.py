@@ -17,8 +17,8 @@ from aiohttp import ClientSession, TCPConnector
 
 from aiopsd.series import SeriesTable
 from aiopsd.sources.protobuf import fields
+from aiopsd.sources.pushed_snappy import unpacked
 from aiopsd.sources.remote_write_series import sample
-from aiopsd.sources.remote_write_snappy import unpacked
 from aiopsd.sources.remote_write_v1 import Version1, _label
 from aiopsd.sources.remote_write_v2 import Version2
 from tests.e2e.asking import memory_mb, metric

@@ -17,8 +17,8 @@ from aiopsd.model import Labels
 from aiopsd.series import SeriesTable
 from aiopsd.sources.protobuf import Malformed
 from aiopsd.sources.pushed import Wrong
+from aiopsd.sources.pushed_snappy import unpacked
 from aiopsd.sources.remote_write_intake import Written
-from aiopsd.sources.remote_write_snappy import unpacked
 from aiopsd.sources.remote_write_v1 import Version1
 from aiopsd.sources.remote_write_v2 import Version2
 from tests.loopback.prompb import (

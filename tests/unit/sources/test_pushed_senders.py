@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from aiopsd.sources import remote_write_senders
-from aiopsd.sources.remote_write_senders import Senders
+from aiopsd.sources import pushed_senders
+from aiopsd.sources.pushed_senders import Senders
 from tests.unit.sources.witness import Witness
 
 NOW_S, DAY_SECS = 1_795_422_703.0, 86400.0
@@ -65,7 +65,7 @@ def test_who_is_silent_for_a_day_is_forgotten() -> None:
 
 
 def test_a_crowd_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(remote_write_senders, "MOST", 3)
+    monkeypatch.setattr(pushed_senders, "MOST", 3)
     senders, _ = build()
     for n in (1, 2, 3, 1, 4):
         senders.hear(str(n), NOW_S + n)
