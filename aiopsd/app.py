@@ -214,7 +214,7 @@ class House:
         )
 
     def _renew_key(self, now_s: float) -> None:
-        """When its time has come; on a full disk later."""
+        """When its time has come."""
         try:
             self.redactor.renew(self._ring.key(now_s))
         except ConfigError as error:

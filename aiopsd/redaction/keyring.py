@@ -32,8 +32,13 @@ class KeyRing:
             after = [one.since_s for one in keys[1:]] + [now_s]
             kept = [k for k, end_s in zip(keys, after, strict=False)
                     if now_s - end_s < self._keep_secs]  # fmt: skip
-            keys = [*kept, Key(now_s, secrets.token_hex(KEY_BYTES))]
-            self._write(keys)
+            try:
+                self._write([*kept, Key(now_s, secrets.token_hex(KEY_BYTES))])
+            except ConfigError:  # a full disk: the old one will do until there is room
+                if not keys:
+                    raise
+            else:
+                keys = self._read()
         return bytes.fromhex(keys[-1].hex)
 
     def _worn(self, key: Key, now_s: float) -> bool:

@@ -52,6 +52,15 @@ def test_a_damaged_file_is_named_and_stays(tmp_path: Path, text: str) -> None:
     assert path.read_text() == text
 
 
+def test_without_room_for_a_new_key_the_old_one_goes_on(tmp_path: Path) -> None:
+    kept = ring(tmp_path)
+    key = kept.key(0.0)
+    (tmp_path / "state" / "redaction.new").mkdir()
+    assert kept.key(31 * DAY_SECS) == key
+    (tmp_path / "state" / "redaction.new").rmdir()
+    assert kept.key(31 * DAY_SECS) != key
+
+
 def test_a_file_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "state").write_text("a file")
     with pytest.raises(ConfigError, match=r"redaction\.key"):
