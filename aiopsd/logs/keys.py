@@ -21,7 +21,6 @@ _OPEN: Final = VARYING | {Kind.PLAIN}
 # what happened: it takes as many as a telling word.
 PLAIN_WORDS, NAMES, SLOTS, STATES = 4, 3, 2, 12
 _EACH: Final = {Kind.NAME: NAMES, Kind.SLOT: SLOTS, Kind.STATE: STATES}
-FEW_PLAIN, TWICE = 2, 2  # words that stay: with fewer, twice as many
 TELLING_TIMES: Final = 3
 FIRST_PLAIN: Final = 3  # words that must stay for the first one to vary
 GROUP_PLAIN: Final = 2  # that must stay for several names to vary at once
@@ -117,7 +116,7 @@ def _opened(key: Sequence[str], kinds_left: Sequence[Kind], plain: int) -> list[
         stays = plain - (kind == Kind.PLAIN)
         if stays < (FIRST_PLAIN if not place and kind == Kind.PLAIN else 1):
             continue
-        needed = _needed(key[place], kind, stays)
+        needed = _needed(key[place], kind)
         begin, end = place, place + 1
         if numbers[begin - 1 : begin] == [_ANY]:
             begin -= 1
@@ -165,8 +164,8 @@ def _together(numbers: list[int], kinds_left: Sequence[Kind], plain: int) -> lis
     return [Open(hash(tuple(key)), hash(tuple(numbers)), sum(several))]
 
 
-def _needed(word: str, kind: Kind, stays: int) -> int:
+def _needed(word: str, kind: Kind) -> int:
     if kind in (Kind.NAME, Kind.STATE):
         return _EACH[kind]
-    needed = SLOTS if kind == Kind.SLOT else PLAIN_WORDS * (1 if stays >= FEW_PLAIN else TWICE)
+    needed = SLOTS if kind == Kind.SLOT else PLAIN_WORDS
     return needed * TELLING_TIMES if is_telling(word) else needed

@@ -7,7 +7,7 @@ from difflib import SequenceMatcher
 from typing import Final
 
 from aiopsd.logs.tokens import UNITS, Kind, is_setting
-from aiopsd.logs.words import mask_named, readable
+from aiopsd.logs.words import mask_named, masks_named, readable
 
 ANY: Final = "<*>"
 WILD: Final = "*"  # a value, in a form
@@ -61,7 +61,7 @@ class Template:
     def reform(self) -> bool:
         """True when its form changed."""
         bare = [word.lstrip() for word in self.words]
-        self.named = {word.rstrip(".!?*") for word in bare if "<n>" in word or "0" in word}
+        self.named = masks_named(self.words)
         form = form_of(bare)
         changed = form != self.form
         self.form, wild = form, form.count(WILD)

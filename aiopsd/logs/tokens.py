@@ -10,7 +10,7 @@ from typing import Final
 
 MAX_TOKENS, MAX_LEARNED = 160, 20_000
 
-_MARKS: Final = r"""\s,;:=()\[\]{}|"'\#&<>"""
+_MARKS: Final = r"""\s,;:=()\[\]{}|"'`\#&<>"""
 _TOKEN: Final = re.compile(
     rf"\s*(?:\.{{4,}}(?=<\w+>)|(?:(?!\.{{4}})[^{_MARKS}])+(?=\.{{4,}}<)"
     rf"|[^{_MARKS}]*<[\w*]+>[.!?*]*|[^{_MARKS}]+|[{_MARKS[2:]}])"

@@ -32,7 +32,7 @@ _MASK: Final = re.compile(
 |(?P<path>(?<![\w<>.*)])(?:\.{0,2}|~|[A-Za-z]:)(?:[/\\]+[\w.$@%+~{}:*-]+){2,}[/\\]*(?<!:)
    (?:\?[^\s"'<>]*)?|(?<![\w<>.*)/])[\w.-]+/[\w.$@%+~:-]+/[\w./$@%+~:-]+(?<!:))
 |(?P<name>(?<![\w.$-])(?=(?:\d?[A-Za-z_]){3})[A-Za-z_]+\d[A-Za-z_]+(?![\w$-])
-   |(?<![\w.$-])[A-Z]\d(?![\w.$-]))
+   |(?<![\w.$-])[A-Z]\d(?![\w.$-])|(?<![\w-])[A-Z][A-Z_]+-\d-[A-Z][A-Z_]+(?![\w-]))
 |(?P<hex>\b0[xX][0-9a-fA-F]+\b|\b(?=[a-fA-F]*\d)(?=\d*[a-fA-F])[0-9a-fA-F]{6,}\b)
 |(?P<num>(?<![A-Za-z_\d.])[-+]?\d+(?:\.\d+)*(?:%|[KMGT]?i?B|[mun]?s|sec)?(?![A-Za-z_\d]))
 |(?P<n>(?<![\w.$-])[A-Za-z]{2,}\d{1,3}(?![\w.$-]))
@@ -40,13 +40,15 @@ _MASK: Final = re.compile(
 """,
     re.VERBOSE,
 )
-_EDGE: Final = r"""[^\s,;:="'()\[\]{}|<>#&]*"""
+_EDGE: Final = r"""[^\s,;:="'`()\[\]{}|<>#&]*"""
 _CHUNK: Final = re.compile(rf"{_EDGE}<\w+>(?:{_EDGE}<\w+>)*{_EDGE}")
 _KEEP: Final = re.compile(r"(?:[A-Za-z]{2,}[.-]+)?<\w+>[.!?*]*$|[A-Za-z]{2,}<n>$")
 _NEIGHBOURS: Final = re.compile(r"(?:[A-Za-z]+<n>|<\w+>)(?:[.:]<\w+>)+")
 _DOTS: Final = re.compile(r"(\.{4,})")
-_NUMBERED: Final = re.compile(r"[A-Za-z]+<n>|(?<![\w.$-])[A-Za-z_]+0[A-Za-z_]*(?![\w$-])")
-_NAMED: Final = re.compile(r"(?<![\w.$-])[A-Za-z_]+\d[A-Za-z_]*(?![\w$-])")
+_NUMBERED: Final = re.compile(
+    r"[A-Za-z]+<n>|(?<![\w.$-])[A-Za-z_]+(?:0[A-Za-z_]*|-0-[A-Z_]+)(?![\w$-])"
+)
+_NAMED: Final = re.compile(r"(?<![\w.$-])[A-Za-z_]+(?:\d[A-Za-z_]*|-\d-[A-Z_]+)(?![\w$-])")
 _FOLD: Final = str.maketrans("123456789", "0" * 9)
 VALUE: Final = re.compile(r"<[\w*]+>")
 
@@ -134,6 +136,13 @@ def mask_named(word: str) -> str:
     if letters != word and len(letters) > 1 and letters.isalpha():
         return f"{letters}<n>"
     return word.translate(_FOLD)
+
+
+def masks_named(words: Iterable[str]) -> set[str]:
+    """Those that stand in a template."""
+    return {
+        mask for word in words if "<n>" in word or "0" in word for mask in _NUMBERED.findall(word)
+    }
 
 
 def readable(words: Iterable[str], fixed: Mapping[str, str]) -> str:
