@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 
 from aiopsd.model import LogBatch, LogLine, Position, Reading
 from aiopsd.settings import Duration
+from aiopsd.sources import file_tail
 from aiopsd.sources.file import FileSettings
 from tests.unit.sources.house import House
 
@@ -366,6 +367,23 @@ async def test_a_trace_in_two_pieces_is_one_line(tmp_path: Path) -> None:
             append(log, f"{TRACE[cut:]}\n")
             os.utime(log, (reader.now_s, reader.now_s))
             assert await steps.next() == [TRACE]
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.tuples(st.integers(1, 40), st.integers(0, 5)), max_size=60))
+def test_events_over_the_edges_of_what_is_read_at_once(shapes: list[tuple[int, int]]) -> None:
+    events = [f"{n}{'x' * wide}" + "\n  at" * deep for n, (wide, deep) in enumerate(shapes)]
+    with TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(file_tail, "CHUNK_BYTES", 100)
+        append(Path(folder) / "app.log", "".join(f"{event}\n" for event in events))
+        reader = follower(Path(folder), from_start=True)
+        asyncio.run(_read_all(reader))
+    assert [line.text for line in reader.lines] == events
+
+
+async def _read_all(reader: Follower) -> None:
+    async with reader.running():
+        pass
 
 
 async def test_an_event_as_people_say_it_begins(tmp_path: Path) -> None:
