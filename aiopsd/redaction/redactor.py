@@ -191,7 +191,12 @@ class Redactor:
                 return type(found)(self._rebuilt(entry, clean) for entry in found)
             case Mapping():
                 built = [
-                    (key, next(clean), self._rebuilt(one, clean)) for key, one in found.items()
+                    (
+                        key,
+                        next(clean),
+                        self.labels(one) if _are_labels(key, one) else self._rebuilt(one, clean),
+                    )
+                    for key, one in found.items()
                 ]
                 return {name: self._of_key(str(key), one) for key, name, one in built}
         return found
@@ -227,6 +232,15 @@ def _is_name(label: str, value: str) -> bool:
     return label == "secret" or len(value) < 8 or not any(c.isdigit() for c in value)
 
 
+def _are_labels(key: Any, value: Any) -> bool:
+    """Those of an event are kept as those of its series are."""
+    return (
+        key in ("labels", "entity")
+        and isinstance(value, dict)
+        and all(isinstance(one, str) for one in value.values())
+    )
+
+
 def _is_long(number: int) -> bool:
     """A card's number in JSON is a number; shorter ones are nobody's."""
     return abs(number) >= 10**12
@@ -244,7 +258,8 @@ def _gather(found: Any, texts: list[str]) -> None:
         case Mapping():
             for key, entry in found.items():
                 texts.append(str(key))
-                _gather(entry, texts)
+                if not _are_labels(key, entry):
+                    _gather(entry, texts)
 
 
 def _known(form: str) -> Detector:

@@ -187,6 +187,17 @@ def test_a_tree_is_cleaned_by_its_keys_and_by_its_texts() -> None:
     assert REDACTOR.tree(clean) == clean
 
 
+def test_labels_in_a_tree_are_as_labels_elsewhere() -> None:
+    """Or an anomaly of the journal would not be found among the series again."""
+    keeping = redactor(keep_labels=["user"])
+    labels = {"secret": "db-credentials", "user": "mara@shop.example", "to": "mara@shop.example"}
+    for key in ("labels", "entity"):
+        clean = keeping.tree({"x": [{key: labels}]})
+        assert clean == {"x": [{key: keeping.labels(labels)}]}
+        assert clean["x"][0][key]["user"] == "mara@shop.example"
+    assert keeping.tree({"json": {"secret": "db-credentials"}}) == {"json": {"secret": "<secret>"}}
+
+
 def test_the_mark_of_a_secret_of_a_run_stays() -> None:
     inputs = {"bearer": "<secret token 0123456789abcdef>",
               "headers": {"Authorization": "Bearer <secret token 0123456789abcdef>"},
