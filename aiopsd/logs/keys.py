@@ -152,7 +152,7 @@ def _texts(key: Sequence[str], numbers: list[int]) -> list[Open]:
 
 
 def _together(numbers: list[int], kinds_left: Sequence[Kind], plain: int) -> list[Open]:
-    """All that looks like names open at once."""
+    """All that looks like names open at once: it takes as many as two of them by themselves."""
     several = [_EACH[kind] for kind in kinds_left if kind in VARYING]
     if len(several) < 2 or plain < GROUP_PLAIN:
         return []
@@ -161,7 +161,7 @@ def _together(numbers: list[int], kinds_left: Sequence[Kind], plain: int) -> lis
         one = _ANY if kind in VARYING else number
         if one != _ANY or key[-1] != _ANY:
             key.append(one)
-    return [Open(hash(tuple(key)), hash(tuple(numbers)), sum(several))]
+    return [Open(hash(tuple(key)), hash(tuple(numbers)), sum(sorted(several)[-2:]))]
 
 
 def _needed(word: str, kind: Kind) -> int:

@@ -160,12 +160,11 @@ class Templates:
     def _merge(self, number: int, words: list[str]) -> bool:
         one = self._known[number]
         before = one.words
-        if not one.merge(words):
-            return False
-        for line in (before, words):
+        changed = one.merge(words)
+        for line in (before, words) if changed else (words,):
             if len(line) == len(one.words):
                 self._kinds.learn(line, [n for n, w in enumerate(one.words) if ANY in w])
-        return True
+        return changed
 
     def _has_room(self, time_s: float) -> bool:
         if len(self._known) < self.limit:

@@ -1,0 +1,128 @@
+"""Batches of lines: headers are learnt, structure is understood, nothing hostile takes long."""
+
+import gc
+import json
+import time
+
+import pytest
+
+from aiopsd.logs.reader import Known, Reader
+from aiopsd.logs.templates import Templates
+
+
+def reader() -> Reader:
+    return Reader(Templates(1000))
+
+
+HEADERS = [
+    "2026-11-23 10:{m:02}:00,123 {level:5} [{thread}] shop.Orders - ",
+    "Nov 23 10:{m:02}:00 {host} app[{pid}]: ",
+    "[Mon Nov 23 10:{m:02}:00 2026] [{low}] ",
+    "{level} 11-23 10:{m:02}:00 engine.py:{pid}] ",
+    "2026-11-23T10:{m:02}:00.5Z stdout ",
+    "10:{m:02}:00 [{thread}/{level}]: ",
+    "11/23/2026 10:{m:02}:00;000{digit};pbs_mom;Svr;{host};",
+    "2026-11-23T10:{m:02}:00.5Z  {level:5} request{{id={pid} path=/x}}: shop::api: ",
+    "11/23 10:{m:02}:00 {level}[{pid}] app.c:{pid} in handler: ",
+    "- 1795{pid:06} 2026.11.23 {host} {host} RAS KERNEL {level} ",
+    "20261123-10:{m:02}:00:123|Step|{pid}|",
+]
+
+
+@pytest.mark.parametrize("header", HEADERS)
+def test_headers_are_no_part_of_a_template(header: str) -> None:
+    events = ["disk {} is full", "job {} ran for {} ms", "cache warmed", "peer {} is gone"]
+    lines, truth = [], []
+    for n in range(200):
+        event = n * 7 % 4
+        head = header.format(
+            m=n % 60, level=["INFO", "WARN", "ERROR"][n % 3], low=["info", "error"][n % 2],
+            thread=["main", "pool-1", "pool-2"][n % 3], host=["web1", "gateway", "db"][n % 3],
+            pid=n * 37 % 977, digit=n % 9,
+        )  # fmt: skip
+        lines.append((head + events[event].format(n, n)).encode())
+        truth.append(event)
+    one = reader()
+    found = one.ids(lines)
+    assert len(set(zip(truth, found, strict=True))) == 4
+    assert sorted(one.templates.text(number) for number in set(found)) == [
+        "cache warmed", "disk <num> is full", "job <num> ran for <num> ms", "peer <num> is gone",
+    ]  # fmt: skip
+
+
+def test_a_stream_has_a_header_of_its_own() -> None:
+    one = reader()
+    plain = [b"%d: gone is the peer" % n for n in range(30)]
+    dated = [b"2026-11-23 10:00:%02d INFO gone is the peer" % n for n in range(30)]
+    assert one.read(plain, "a")[0].template != one.read(dated, "b")[0].template
+    assert one.templates.text(one.ids(dated, "b")[0]) == "gone is the peer"
+
+
+def test_structure_and_prose_side_by_side() -> None:
+    one = reader()
+    lines = [
+        b'{"level":"error","service":"pay","msg":"card 17 refused"}',
+        b"card 18 refused",
+        b'{"a":1,"b":{"c":2}}',
+        b"level=warn service=api msg=\"card 19 refused\" n=3",
+        b"{no json}",
+    ]  # fmt: skip
+    found = one.read(lines)
+    assert found == [
+        Known(0, "error", "pay"), Known(0), Known(1), Known(0, "warning", "api"), Known(2),
+    ]  # fmt: skip
+    texts = [one.templates.text(number) for number in range(3)]
+    assert texts == ["card <num> refused", "a=<*> b=<*>", "{no json}"]
+
+
+def test_a_trace_is_one_event() -> None:
+    trace = "could not save\njava.io.IOException: {}\n\tat a.B(B.java:{})\n\tat c.D(D.java:7)"
+    one = reader()
+    found = one.ids([trace.format(why, n).encode() for n, why in enumerate(["disk", "net"])])
+    assert set(found) == {0}
+    assert one.templates.text(0) == "could not save java.io.IOException"
+
+
+def test_colours_do_not_matter() -> None:
+    one = reader()
+    assert one.ids([b"\x1b[31mdisk\x1b[0m is full", b"disk is full"]) == [0, 0]
+
+
+def test_what_is_remembered_of_a_line_is_bounded() -> None:
+    one = reader()
+    for n in range(60):
+        one.ids([f"{a}{b} {n}{a} said {b}{a}".encode() for a in "abcdefghijkl" for b in "qwertz"])
+    assert len(one._lines) + len(one._messages) <= 100_001
+    assert len(one.templates) <= 1000
+
+
+HOSTILE = {
+    "a megabyte": b"x" * 1_000_000,
+    "digits": b"1" * 1_000_000,
+    **{char * 2: char.encode() * 8000 for char in "[({<\"'=:.-/\\|;,# \t\0"},
+    **{part: part.encode() * (8000 // len(part)) for part in (
+        "a=", "a=b ", 'k="', "1.1.", "a.a.", "f:f:", "/a", "a@", "0x", "deadbeef-", "word ",
+        "<a> ", "a<b>", '"a b" ', "1x ", "http://", "user ", "from to ", "state to UP ", "[a[b] ",
+        "x{a b} ", "true ", "Jan 1 ", "1 bytes (1 KB) ", "2026-01-01T00:00:00Z ", "\x1b[31m",
+        "\n  at x", "eth0 ", "A-1-B ", "a' `b' ",
+    )},
+    "other words": b" ".join(b"w%d" % n for n in range(1500)),
+    "no text": b"\xff\xfe\x80" * 3000,
+    "deep": b'{"a":' * 8000 + b"1" + b"}" * 8000,
+    "wide": json.dumps({f"k{n}": "v" * 9 for n in range(3000)}).encode(),
+    "laughs": b'{"msg":"' + b"lol " * 10_000 + b'","x":[' + b'["lol"],' * 2000 + b"1]}",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_no_line_takes_long(name: str) -> None:
+    """Five milliseconds are enough for the worst; a pattern that is not linear takes seconds."""
+    one = reader()
+    one.ids([b"a first line"])
+    best = float("inf")
+    for stream in "abc":
+        gc.collect()
+        begun = time.process_time()
+        one.ids([HOSTILE[name] + stream.encode()], stream)
+        best = min(best, time.process_time() - begun)
+    assert best < 0.005
