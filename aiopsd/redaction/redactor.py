@@ -28,17 +28,20 @@ MOST_PLACES: Final = 250
 """Where one line has more places that could be a secret, it ends there."""
 _AT_ONCE: Final = 256  # lines: what is worked on stays in the processor's cache
 MOST_VALUES: Final = 100_000  # of labels, remembered
-SHORTEST_KNOWN: Final = 6  # a secret of fewer characters is part of too many words
+SHORTEST_KNOWN: Final = 6  # a secret of fewer characters is part of too many words,
+LONGEST_WORD: Final = 16  # and of letters alone, of fewer than these, it may be one
 
 Labels = dict[str, str]
 Count = Callable[[str, int], None]
 
 
 def known_forms(secrets: Iterable[str]) -> list[str]:
-    """A secret that we hold, in each form in which it may come back."""
+    """A secret that we hold, in each form in which it may come back. One that is a plain word, such
+    as ``prometheus``, would take that word out of every label."""
     forms: set[str] = set()
     for secret in secrets:
-        if len(secret) >= SHORTEST_KNOWN:
+        plain = secret.isalpha() and len(secret) < LONGEST_WORD
+        if len(secret) >= SHORTEST_KNOWN and not plain:
             encoded = b64encode(secret.encode()).decode().rstrip("=")
             forms |= {secret, json.dumps(secret)[1:-1], quote(secret, safe=""), encoded}
     return sorted(forms, key=len, reverse=True)
