@@ -1,6 +1,6 @@
 """The samples of a series in order: where it begins, how old it is, when it may learn.
 
-Everything here is relative to a series' first value, in float32: seven digits of what it moves by.
+Everything here is relative to where a series began, in float32: seven digits of what it moves by.
 What is learned is frozen within an *epoch* of 16 samples (of one sample while a series is young),
 and learned at its end. So a stretch of samples of one series is judged by the same few calls as
 one sample of many series, and with the same numbers.
@@ -29,7 +29,8 @@ DAY_SECS: Final = 86400.0
 CELLS: Final = {
     "age": Cell(0, np.int32),  # ticks it was named in, with a sample or without
     "seen": Cell(),  # finite samples
-    "origin": Cell(0, np.float64),  # the first value
+    "n": Cell(),  # samples learned, live or in a lesson
+    "origin": Cell(0, np.float64),  # the first value, or a lesson's level
     "last": Cell(),
     "time": Cell(np.nan, np.float64),  # of the last tick
     "born": Cell(np.nan, np.float64),  # time of the first sample, less the head start
@@ -74,7 +75,8 @@ def meet(lane: Lane, times: Floats, values: Floats) -> Ticks:
     fresh = count.min() == 0
     if fresh:
         first = ok[0] & (count == 0)
-        lane["origin"] = np.where(first, values[0], lane["origin"])
+        lane["origin"] = np.where(first & (lane["n"] == 0), values[0], lane["origin"])
+        lane["last"] = np.where(first, values[0] - lane["origin"], lane["last"])  # it moved by 0
         lane["born"] = np.where(first, times[0] - lane["head_secs"], lane["born"])
     if not times.min() >= lane["time"].max():  # a clock went back, or there is no time yet
         lane["born"] = np.fmin(lane["born"], times.min() - lane["head_secs"])

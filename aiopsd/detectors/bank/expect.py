@@ -39,7 +39,6 @@ NONE, BY_DAY, BY_WEEK = 0, 1, 2
 
 def cells(profiles: tuple[Profile, ...]) -> dict[str, Cell]:
     found = {
-        "n": Cell(),  # samples learned
         "calm": Cell(),  # of this epoch, not learned yet
         "warm": Cell(0, np.float32, (WARM,)),
         "lead": Cell(np.nan, np.float32, (LEAD,)),  # deviations that did not teach yet, in a ring
@@ -214,7 +213,8 @@ class Forecaster:
 
     def hold(self, lane: Lane) -> None:
         """What an epoch holds on to. Counts move in steps: their tail is no finer than these."""
-        whole, grain = lane["whole"], lane["grain"]
+        whole = lane["whole"]
+        grain = np.where(lane["seen"] < WARM, np.inf, lane["grain"])  # few: not known
         lane["excess"] = np.maximum(tail.mean_excess(lane), np.float32(0.4) * whole)
         lane["edge"] = tail.deviation(self.edge(lane), lane["u"], lane["excess"])
         step = np.where(whole, np.minimum(grain, 1), grain)

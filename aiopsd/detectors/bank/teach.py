@@ -27,9 +27,8 @@ def take(lane: Lane, lesson: Lesson, profiles: tuple[Profile, ...]) -> None:
     if not finite or lane["seen"][0] >= lesson.samples or lesson.samples < expect.WARM:
         return
     if lane["seen"][0] == 0:
-        lane["origin"], taught = lesson.level, 0.0
-    else:
-        taught = lesson.level - float(lane["origin"][0])
+        lane["origin"] = lesson.level  # stays: ``clock`` sees that it has learned
+    taught = lesson.level - float(lane["origin"][0])
     all_, miss = np.ones(1, np.bool_), np.full(1, lesson.scale * MEAN_OF_MEDIAN, np.float32)
     plain = miss
     lane["seasonal"] = expect.NONE
@@ -57,10 +56,9 @@ def _profiles(
     for which, (profile, values) in enumerate(((DAY, day), (WEEK, hours)), expect.BY_DAY):
         if profile in profiles:
             lane[f"{profile.name}_profile"] = values[:, None]
-            lane[f"{profile.name}_error"] = miss
+            lane[f"{profile.name}_error"], lane[f"{profile.name}_offset"] = miss, 0
             lane[f"{profile.name}_slot"] = -1
             if lesson.period == profile.name:
                 lane["seasonal"] = which
-    born = lane["born"]
+    lane["born"] -= HEAD_SECS - lane["head_secs"]  # NaN where it is still to be born
     lane["head_secs"] = HEAD_SECS
-    lane["born"] = born - HEAD_SECS  # NaN where it is still to be born

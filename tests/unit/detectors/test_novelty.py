@@ -140,6 +140,44 @@ def test_a_lesson_is_a_head_start() -> None:
     assert one.observe_stretch(at[-1:] + FIVE_MIN, np.array([[120.0]])).certain.all()
 
 
+@pytest.mark.parametrize("tier", ["full", "light"])
+@pytest.mark.parametrize("silent", [0, 3])
+def test_the_first_sample_is_judged_at_the_taught_level(tier: str, silent: int) -> None:
+    """Also after ticks without one. As a rule the fit is there before the first sample is."""
+    seen = np.array([*[np.nan] * silent, 80.0, 50.1, 49.8])[:, None]
+    at = times(len(seen))
+    judged = {}
+    for taught in (50.0, 80.0, 0.0):
+        one = band(tier=tier)
+        one.teach([Lesson(0, taught, 0.67, np.zeros(336), "none", 2000)])
+        judged[taught] = one.observe_stretch(at, seen)
+        np.testing.assert_allclose(judged[taught].expected[: silent + 1, 0], taught)
+    assert judged[50.0].certain[:, 0].tolist() == [False] * silent + [True, False, False]
+    assert judged[80.0].certain[:, 0].tolist() == [False] * (silent + 1) + [True, True]
+    assert judged[0.0].certain[silent:].all()
+
+
+def test_the_first_sample_after_a_lesson_is_no_step() -> None:
+    """What it moved by is not known, however far from the taught level it is."""
+    one = band()
+    one.teach([Lesson(0, 50.0, 0.67, np.zeros(336), "none", 2000)])
+    one.observe_stretch(times(16), np.full((16, 1), 51.0))
+    lane = one._sheet.one(0)
+    assert lane is not None
+    assert lane["step"][0] == 0
+    assert np.isinf(lane["grain"][0])
+
+
+def test_a_second_lesson_makes_no_series_older() -> None:
+    one = band()
+    one.observe_stretch(times(10), daily(10))
+    for samples in (2000, 3000):
+        one.teach([Lesson(0, 50.0, 0.67, np.zeros(336), "day", samples)])
+    lane = one._sheet.one(0)
+    assert lane is not None
+    assert lane["born"][0] + lane["head_secs"][0] == MONDAY_S
+
+
 def test_who_has_learned_more_takes_no_lesson() -> None:
     one, other = band(), band()
     for each in (one, other):
