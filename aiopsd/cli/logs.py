@@ -5,11 +5,15 @@ from __future__ import annotations
 import argparse
 import importlib
 
-PARTS = {"mine": "the templates of a log, and which of them each line is"}
+PARTS = {
+    "mine": "the templates of a log, and which of them each line is",
+    "score": "how strange its lines, sessions or minutes are",
+}
 """Each is a module ``logs_NAME``."""
 
-EXAMPLE = """aiopsd logs mine app.log                 its templates, as a table
-  aiopsd logs mine app.log.gz -o lines.csv   the template of each line"""
+EXAMPLE = """aiopsd logs mine app.log                   its templates, as a table
+  aiopsd logs mine app.log.gz -o lines.csv   the template of each line
+  aiopsd logs score app.log -o scores.csv    how strange its sessions, lines or minutes are"""
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import argparse
 import csv
-import gzip
 import sys
 from array import array
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TextIO
+from typing import TYPE_CHECKING, Final, TextIO
+
+from aiopsd.cli.table_file import opened, same
 
 if TYPE_CHECKING:
     from aiopsd.logs.templates import Templates
@@ -46,13 +45,13 @@ def run(args: argparse.Namespace) -> int:
     from aiopsd.logs.templates import Templates
     from aiopsd.offline.lines import batches
 
-    if args.output and _same(args.input, args.output):
+    if args.output and same(args.input, args.output):
         print(f"{args.output} is read: another name must be written", file=sys.stderr)
         return 2
     reader = Reader(Templates(MAX_TEMPLATES))
     ids, texts = array("l"), _Texts(reader.templates)
     read = batches(args.input, args.batch)
-    with _written(args.output) as out:
+    with opened(args.output) as out:
         for batch in read:
             found = reader.ids(batch)
             ids.extend(found)
@@ -87,35 +86,6 @@ def _count(text: str) -> int:
     if not 1 <= number <= 1_000_000:
         raise argparse.ArgumentTypeError(f"{text!r} is no number from 1 to 1,000,000")
     return number
-
-
-def _same(read: str, written: str) -> bool:
-    try:
-        return read != "-" and written != "-" and Path(read).samefile(written)
-    except OSError:  # what is not there yet is another one
-        return False
-
-
-@contextmanager
-def _written(name: str | None) -> Iterator[TextIO | None]:
-    """Opened before anything is mined: that it cannot be written is told at once."""
-    from aiopsd.errors import Refused
-
-    if name is None or name == "-":
-        yield sys.stdout if name else None
-        return
-    opened: Any = gzip.open if name.endswith(".gz") else Path.open
-    try:
-        file = opened(Path(name), "wt", encoding="utf-8", newline="")
-    except OSError as error:
-        raise Refused(f"cannot write {name}: {error.strerror}") from None
-    try:
-        with file:
-            yield file
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        raise Refused(f"cannot write {name}: {error.strerror}") from None
 
 
 def _rows(file: TextIO, ids: array[int], texts: _Texts) -> None:
