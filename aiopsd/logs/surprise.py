@@ -73,8 +73,8 @@ class Memory:
         self.counts: dict[int, dict[int, float]] = {}  # template -> bucket -> sessions
         self.total: dict[int, float] = {}  # template -> sessions that had any
 
-    def add(self, levels: Iterable[Level], weight: float) -> None:
-        self.n += weight
+    def add(self, levels: Iterable[Level], weight: float, sessions: float | None = None) -> None:
+        self.n += weight if sessions is None else sessions
         for template, at in levels:
             known = self.counts.setdefault(template, {})
             known[at] = known.get(at, 0.0) + weight
@@ -130,11 +130,11 @@ class Surprise:
         self._missed: dict[int, float] | None = None  # what most sessions have
 
     def observe(self, counts: Counts, *, trusted: bool = True) -> Judged:
-        """Judges a session by those before it, then learns it. What is not ``trusted``, as it came
-        in the midst of trouble, teaches like one that is flagged."""
+        """Judges a session by those before it, then learns it. One that is not ``trusted``, as it
+        came in the midst of trouble, hardly teaches that failures are usual."""
         levels = [(template, bucket(count)) for template, count in sorted(counts.items())]
         judged = self._judge(counts, levels)
-        self._learn(levels, SLOW if judged.flag or not trusted else 1.0)
+        self._learn(levels, SLOW if judged.flag else 1.0, trusted)
         self._scores.append(judged.score)
         self.seen += 1
         if self.seen % REFRESH == 0:
@@ -180,8 +180,10 @@ class Surprise:
         share = self._surprise(template, at)[1]
         return Reason(nats, template, counts.get(template, 0), _least(usual), share)
 
-    def _learn(self, levels: list[Level], weight: float) -> None:
-        self._long.add(levels, weight)
+    def _learn(self, levels: list[Level], weight: float, trusted: bool) -> None:
+        doubtful = [] if trusted else [level for level in levels if self._fails(level[0])]
+        self._long.add([level for level in levels if level not in doubtful], weight)
+        self._long.add(doubtful, weight * SLOW, 0.0)
         self._short.add(levels, 1.0)
         self._last.append(levels)
         if len(self._last) > SHORT:
