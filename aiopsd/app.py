@@ -250,7 +250,7 @@ class House:
         )
 
     def _detection(self) -> Detection:
-        miner = Miner(self.table)
+        miner = Miner(self.table, clean=str)  # as they are: ``cleaning`` is before it
         streamed = {r.id: r.selection() for r in self.config.rules if self.config.streamed(r)}
         judged = [r for r in self.config.rules if r.detector is not None]
         unruled = Unruled(self.types) if self.config.daemon.watch_all != "off" else None

@@ -7,7 +7,7 @@ is no longer mentioned.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
 import numpy as np
@@ -34,13 +34,18 @@ MAX_NAME_CHARS: Final = 200
 
 
 class Miner:
-    """One configuration for every log. ``entity``: labels of a stream that its series keep."""
+    """One configuration for every log. ``entity``: labels of a stream that its series keep;
+    ``clean``: takes secrets out of a line, where nobody has before."""
 
     def __init__(
-        self, table: Series, max_templates: int = 2000, entity: tuple[str, ...] = ENTITY
+        self,
+        table: Series,
+        max_templates: int = 2000,
+        entity: tuple[str, ...] = ENTITY,
+        clean: Callable[[str], str] = redact,
     ) -> None:
-        self._table, self._entity = table, entity
-        self._reader = Reader(Templates(max_templates, KEEP_SECS))
+        self._table, self._entity, self._clean = table, entity, clean
+        self._reader = Reader(Templates(max_templates, KEEP_SECS), clean)
         self._names: dict[int, str] = {}  # template -> its text when it was first told
         self._named: dict[str, int] = {}  # the other way round
         self._seen: dict[int, float] = {}  # series -> when it last had a line
@@ -127,9 +132,16 @@ class Miner:
     def _keep(self, newest: Mapping[str, str]) -> None:
         for template, text in newest.items():
             self._samples.pop(template, None)
-            self._samples[template] = _sample(text)
+            self._samples[template] = self._sample(text)
         while len(self._samples) > self._reader.templates.limit + 1:
             del self._samples[next(iter(self._samples))]
+
+    def _sample(self, text: str) -> str:
+        """The last word of a cut text may be half a secret that no longer looks like one."""
+        clean = self._clean(text[:READ_CHARS])
+        if len(text) > READ_CHARS:
+            clean = clean.rpartition(" ")[0]
+        return clean[:SAMPLE_CHARS]
 
     def rewind(self, now_s: float) -> None:
         """The clock was ahead when these lines came: none of them is newer than now."""
@@ -163,11 +175,3 @@ def _by_program(lines: Iterable[LogLine]) -> dict[str, list[LogLine]]:
             program = programs[id(line.labels)] = "/".join(parts)
         found[program].append(line)
     return found
-
-
-def _sample(text: str) -> str:
-    """The last word of a cut text may be half a secret that no longer looks like one."""
-    clean = redact(text[:READ_CHARS])
-    if len(text) > READ_CHARS:
-        clean = clean.rpartition(" ")[0]
-    return clean[:SAMPLE_CHARS]

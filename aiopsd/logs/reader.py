@@ -9,7 +9,7 @@ line is placed. What is remembered of a line is a hash: it may hold secrets.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from hashlib import blake2b
 from operator import itemgetter
 from typing import Final, NamedTuple
@@ -42,8 +42,10 @@ class Known(NamedTuple):
 
 
 class Reader:
-    def __init__(self, templates: Templates) -> None:
-        self.templates = templates
+    """``clean``: takes secrets out of a message before anything is learned from it."""
+
+    def __init__(self, templates: Templates, clean: Callable[[str], str] = redact) -> None:
+        self.templates, self._clean = templates, clean
         self._headers: dict[str, Header] = {}
         self._time_s = 0.0
         self._begin()
@@ -174,7 +176,7 @@ class Reader:
         key = _digest(masked, level)
         known = None if anew else self._masked.get(key)
         if known is None:
-            clean = redact(message)
+            clean = self._clean(message)
             told, said, service = read_text(clean)
             if said != message:
                 masked = self._words.mask(said)

@@ -274,8 +274,7 @@ async def test_no_canary_is_found_behind_the_daemon(house: House) -> None:
 
 
 async def test_the_canaries_would_be_found(house: House) -> None:
-    """Without redaction every place shows some, and from every origin some get somewhere; but for
-    log lines, which the miner masks by itself (tests/unit/pipeline/test_cleaning.py has those)."""
+    """Without redaction every place shows some, and from every origin some get somewhere."""
     configure(house, OFF)
     await live(house)
     places = await house.places()
@@ -283,7 +282,7 @@ async def test_the_canaries_would_be_found(house: House) -> None:
     held = {HELD["credential"], HELD["config"]}  # these are taken out all the same
     everything = "".join(places.values())
     assert not any(one in everything for one in held)
-    for origin in made.keys() - HELD.keys() - {"lines", "file"}:
+    for origin in made.keys() - HELD.keys():
         assert any(one in everything for one in made[origin]), origin
     for place, text in places.items():
         assert any(one in text for origin in made for one in made[origin]), place

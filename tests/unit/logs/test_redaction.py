@@ -44,6 +44,14 @@ def test_secrets_are_nowhere(line: str) -> None:
     assert not any(secret.encode() in kept for secret in SECRETS)
 
 
+def test_lines_that_somebody_has_cleaned_stay_as_they_are() -> None:
+    """What the configuration keeps is kept: the miner asks nobody else."""
+    kept = "mail to ops@shop.example failed"
+    miner = Miner(SeriesTable(), clean=str)
+    miner.feed(LogBatch(1000.0, (LogLine(0, {"service": "api"}, kept),)))
+    assert kept.encode() in miner.save()
+
+
 @pytest.mark.parametrize(
     "line",
     [
