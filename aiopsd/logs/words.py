@@ -31,7 +31,7 @@ _MASK: Final = re.compile(
    |(?<![\w.-])[A-Za-z][\w$-]*(?:\.[\w$-]+){2,}:\d+\b)
 |(?P<path>(?<![\w<>.*)])(?:\.{0,2}|~|[A-Za-z]:)(?:[/\\]+[\w.$@%+~{}:*-]+){2,}[/\\]*(?<!:)
    (?:\?[^\s"'<>]*)?|(?<![\w<>.*)/])[\w.-]+/[\w.$@%+~:-]+/[\w./$@%+~:-]+(?<!:))
-|(?P<name>(?<![\w.$-])(?=(?:\d?[A-Za-z_]){3})[A-Za-z_]+\d[A-Za-z_]+(?![\w$-])
+|(?P<name>(?<![\w.$-])(?=(?:\d{0,2}[A-Za-z_]){4})[A-Za-z_]+\d{1,2}[A-Za-z_]+(?![\w$-])
    |(?<![\w.$-])[A-Z]\d(?![\w.$-])|(?<![\w-])[A-Z][A-Z_]+-\d-[A-Z][A-Z_]+(?![\w-]))
 |(?P<hex>\b0[xX][0-9a-fA-F]+\b|\b(?=[a-fA-F]*\d)(?=\d*[a-fA-F])[0-9a-fA-F]{6,}\b)
 |(?P<num>(?<![A-Za-z_\d.])[-+]?\d+(?:\.\d+)*(?:%|[KMGT]?i?B|[mun]?s|sec)?(?![A-Za-z_\d]))
@@ -46,9 +46,9 @@ _KEEP: Final = re.compile(r"(?:[A-Za-z]{2,}[.-]+)?<\w+>[.!?*]*$|[A-Za-z]{2,}<n>$
 _NEIGHBOURS: Final = re.compile(r"(?:[A-Za-z]+<n>|<\w+>)(?:[.:]<\w+>)+")
 _DOTS: Final = re.compile(r"(\.{4,})")
 _NUMBERED: Final = re.compile(
-    r"[A-Za-z]+<n>|(?<![\w.$-])[A-Za-z_]+(?:0[A-Za-z_]*|-0-[A-Z_]+)(?![\w$-])"
+    r"[A-Za-z]+<n>|(?<![\w.$-])[A-Za-z_]+(?:00?[A-Za-z_]+|0|-0-[A-Z_]+)(?![\w$-])"
 )
-_NAMED: Final = re.compile(r"(?<![\w.$-])[A-Za-z_]+(?:\d[A-Za-z_]*|-\d-[A-Z_]+)(?![\w$-])")
+_NAMED: Final = re.compile(r"(?<![\w.$-])[A-Za-z_]+(?:\d{1,2}[A-Za-z_]+|\d|-\d-[A-Z_]+)(?![\w$-])")
 _FOLD: Final = str.maketrans("123456789", "0" * 9)
 VALUE: Final = re.compile(r"<[\w*]+>")
 
