@@ -146,6 +146,7 @@ class Miner:
     def rewind(self, now_s: float) -> None:
         """The clock was ahead when these lines came: none of them is newer than now."""
         self._time_s = min(self._time_s, now_s)
+        self._reader.templates.rewind(now_s)
         for times in (self._seen, self._told):
             times.update((index, min(time_s, now_s)) for index, time_s in times.items())
 

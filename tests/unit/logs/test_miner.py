@@ -100,6 +100,15 @@ def test_a_known_line_whose_template_was_forgotten_is_learned_again() -> None:
         assert found["unknown", text] == 1.0
 
 
+def test_a_clock_that_was_ahead_does_not_keep_the_table_full() -> None:
+    table = SeriesTable()
+    miner = Miner(table, max_templates=1)
+    miner.feed(batch("first one", time_s=50 * KEEP_SECS))
+    miner.rewind(1000.0)
+    found = counts(miner, table, batch("second thing", time_s=1001.0 + KEEP_SECS))
+    assert found["unknown", "second thing"] == 1.0
+
+
 def test_state_survives_with_the_same_names() -> None:
     table = SeriesTable()
     miner = Miner(table)
