@@ -69,7 +69,7 @@ class Codebook:
         book, uses = (
             lane.whole(f"{self.name}_{kept}")[..., lane.where] for kept in ("book", "uses")
         )
-        rows = np.flatnonzero(counted.any(axis=1)).tolist()
+        rows = counted.any(axis=1).nonzero()[0].tolist()
         ticks, n = windows.shape[1:]
         two = np.empty((2, ticks, n), np.uint16)
         for first in range(0, n, most(ticks)):
@@ -115,15 +115,15 @@ class Codebook:
     def learn(self, lane: Lane) -> None:
         """An epoch is over."""
         far, find = lane[f"{self.name}_far"], lane[f"{self.name}_find"]
-        for which in np.flatnonzero(far.any(axis=1)).tolist():
-            some = (far[which] > 0).nonzero()[0]
+        for which in far.any(axis=1).nonzero()[0].tolist():
+            some = far[which].nonzero()[0]
             book, uses = lane.whole(f"{self.name}_book"), lane.whole(f"{self.name}_uses")
             at = lane.places(some)
             old = uses[:, at].argmin(0)
             book[old, :, at] = find[which][:, some].T
             uses[old, at] = 1
             far[which] = 0
-        fading = np.flatnonzero(lane["age"] % FADES == 0)
+        fading = (lane["age"] & FADES - 1 == 0).nonzero()[0]
         if len(fading):
             lane.whole(f"{self.name}_uses")[:, lane.places(fading)] >>= 1
 

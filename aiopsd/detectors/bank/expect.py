@@ -276,7 +276,7 @@ def _meet(lane: Lane, ticks: Ticks) -> None:
         moved = np.where(finer, ticks.moved, np.float32(np.inf)).min(axis=0)
         np.minimum(lane["grain"], moved, out=lane["grain"])
     np.minimum(lane["least"], ticks.y.min(axis=0), out=lane["least"])
-    whole = np.flatnonzero(lane["whole"])
+    whole = lane["whole"].nonzero()[0]
     if len(whole):
         values = ticks.values[:, whole]
         whole_now = (values == np.rint(values)) | ~ticks.ok[:, whole]

@@ -53,7 +53,7 @@ class Profile:
         slots = np.minimum(since.astype(np.int64), self.slots - 1)
         part = (since - slots).astype(np.float32)
         base = None
-        cuts = [0, *(np.flatnonzero(slots[1:] != slots[:-1]) + 1).tolist(), len(slots)]
+        cuts = [0, *((slots[1:] != slots[:-1]).nonzero()[0] + 1).tolist(), len(slots)]
         for a, b in pairwise(cuts):
             self._enter(lane, int(slots[a]), float(times[a]), scale)
             begin, end = lane[f"{self.name}_begin"], lane[f"{self.name}_end"]
@@ -71,7 +71,7 @@ class Profile:
     def _enter(self, lane: Lane, slot: int, now: float, scale: Singles) -> None:
         slots = lane[f"{self.name}_slot"]
         first = int(slots[0])
-        if (slots == first).all():  # as a rule
+        if lane.n == 1 or (slots == first).all():  # as a rule
             if first != slot:
                 if first >= 0:
                     self._close(lane, first, now, scale)
@@ -104,11 +104,10 @@ class Profile:
     def _open(self, lane: Lane, slot: int) -> None:
         """One sample a slot needs no ramp."""
         profile, where = lane.whole(f"{self.name}_profile"), lane.where
-        here = profile[slot][where]
-        before, after = profile[slot - 1][where], profile[(slot + 1) % self.slots][where]
+        here, sides = profile[slot][where], profile[[slot - 1, (slot + 1) % self.slots]][:, where]
         flat = lane["step_secs"] >= self.slot_secs
-        lane[f"{self.name}_begin"] = np.where(flat | np.isnan(before), here, (before + here) / 2)
-        lane[f"{self.name}_end"] = np.where(flat | np.isnan(after), here, (here + after) / 2)
+        begin, end = np.where(flat | np.isnan(sides), here, (sides + here) / 2)
+        lane[f"{self.name}_begin"], lane[f"{self.name}_end"] = begin, end
         lane[f"{self.name}_slot"] = slot
         lane[f"{self.name}_sum"] = 0.0
         lane[f"{self.name}_count"] = 0.0

@@ -90,7 +90,7 @@ def learn(lane: Lane, age: Singles) -> None:
     gain = np.maximum(1 / np.sqrt(np.maximum(age, 1)), np.float32(SLOWEST))
     step = gain * np.clip(excess, LEAST * u, 0.5 * np.maximum(u, excess))
     lane["u"] = np.maximum(u + step * (new[OVER] - np.float32(1 - QUANTILE) * new[SEEN]), 0)
-    some = np.flatnonzero(new[OVER])
+    some = new[OVER].nonzero()[0]
     if len(some):
         over, hits, ex = new[OVER, some], lane["hits"][some], lane["ex"][some]
         rate = np.minimum(np.maximum(over / (hits + over), 0.005 * over), 1)

@@ -131,7 +131,7 @@ def learn(lane: Lane, scale: Singles) -> None:
     if np.count_nonzero(begins):
         unit[begins] = want[begins]
     power = np.rint(np.log2(want / unit)).astype(np.int32)
-    some = np.flatnonzero(np.abs(power) >= 2)
+    some = (np.abs(power) >= 2).nonzero()[0]
     if len(some):
         unit[some] = np.ldexp(unit[some], power[some])
         for book in BOOKS:
@@ -150,7 +150,7 @@ def _due(ages: NDArray[np.int32], n: int) -> tuple[NDArray[np.intp], Flags]:
         some = np.empty(n, np.bool_)
         some[...] = ages[0] & WIDTH - 1 == 0
         return np.zeros(1, np.intp), some
-    rows = np.flatnonzero(ages[:, 0] & WIDTH - 1 == 0)
+    rows = (ages[:, 0] & WIDTH - 1 == 0).nonzero()[0]
     return rows, np.full(n, len(rows) > 0)
 
 
