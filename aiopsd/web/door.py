@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
@@ -71,8 +71,9 @@ async def _in_time(request: web.Request, handler: Handler) -> web.StreamResponse
     try:
         async with asyncio.timeout(ANSWER_SECS):
             response = await handler(request)
-            await response.prepare(request)
-            await response.write_eof()
+            with suppress(ConnectionError):  # who asked has gone: aiohttp sees it, and is silent
+                await response.prepare(request)
+                await response.write_eof()
     except TimeoutError:
         if request.transport is not None:
             request.transport.abort()

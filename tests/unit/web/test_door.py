@@ -61,6 +61,27 @@ async def test_a_broken_header_is_not_logged(caplog: pytest.LogCaptureFixture) -
     assert caplog.text == ""
 
 
+async def test_who_hangs_up_before_the_answer_is_no_fault(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    asked = asyncio.Event()
+
+    async def slow(request: web.Request) -> web.Response:
+        asked.set()
+        while request.transport is not None:  # None once the other side is seen to be gone
+            await asyncio.sleep(0.01)
+        return web.Response(text="late")
+
+    app, port = web.Application(), free_port()
+    app.router.add_get("/slow", slow)
+    async with asyncio.timeout(20), door.serving(app, "127.0.0.1", port):
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n")
+        await asked.wait()
+        writer.transport.abort()
+    assert caplog.text == ""
+
+
 async def test_leaving_does_not_wait_for_slow_readers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(door, "LEAVE_SECS", 0.2)
     port = free_port()
