@@ -124,7 +124,8 @@ def _opened(key: Sequence[str], kinds_left: Sequence[Kind], plain: int) -> list[
             end += 1
         opened.append(Open(hash((*numbers[:begin], _ANY, *numbers[end:])), numbers[place], needed))
     opened += _together(numbers, kinds_left, plain)
-    opened += _texts(key, numbers)
+    if '"' in key:
+        opened += _texts(key, numbers)
     return opened
 
 

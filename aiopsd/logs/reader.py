@@ -101,14 +101,25 @@ class Reader:
             lines = [_one_line(line) for line in lines]
             text = b"\n".join(lines)
         header = self._header(lines, stream)
-        known = self._lines
-        found = list(map(known.get, map(hash, text.translate(None, _DIGITS).split(b"\n"))))
+        keys = list(map(hash, text.translate(None, _DIGITS).split(b"\n")))
+        found = list(map(self._lines.get, keys))
         if None in found:
-            missing = [n for n, one in enumerate(found) if one is None]
-            bare = _HEX.sub(b"", b"\n".join([lines[n] for n in missing])).translate(None, _DIGITS)
-            for n, key in zip(missing, map(hash, bare.split(b"\n")), strict=True):
-                found[n] = known.get(key) or self._line(lines[n], key, header)
+            self._fill(found, keys, lines, header)
         return self._alive(found, lines, header)  # type: ignore[arg-type] # none is missing now
+
+    def _fill(
+        self, found: list[Known | None], keys: list[int], lines: Sequence[bytes], header: Header
+    ) -> None:
+        """What was not known by its digits alone; each kind of line is read once."""
+        missing = [n for n, one in enumerate(found) if one is None]
+        first = {keys[n]: n for n in reversed(missing)}
+        ones = sorted(first.values())
+        bare = _HEX.sub(b"", b"\n".join([lines[n] for n in ones])).translate(None, _DIGITS)
+        by_key = dict(zip(ones, map(hash, bare.split(b"\n")), strict=True))
+        known = self._lines
+        for n in missing:
+            key = by_key[first[keys[n]]]
+            found[n] = known.get(key) or self._line(lines[n], key, header)
 
     def _header(self, lines: Sequence[bytes], stream: str) -> Header:
         header = self._headers.get(stream)

@@ -113,7 +113,8 @@ def mask_word(word: str) -> str:
     masked = _MASK.sub(_typed, word)
     if "<" not in masked or masked is word:
         return masked
-    return _NEIGHBOURS.sub("<id>", _CHUNK.sub(_whole, masked))
+    masked = _CHUNK.sub(_whole, masked)
+    return _NEIGHBOURS.sub("<id>", masked) if ">:" in masked or ">." in masked else masked
 
 
 def together(masked: str) -> str:
