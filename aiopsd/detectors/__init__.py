@@ -12,7 +12,9 @@ from aiopsd.detectors.forecast import ForecastSettings
 from aiopsd.detectors.halfspace import HalfspaceSettings
 from aiopsd.detectors.novel import NovelSettings
 from aiopsd.detectors.peer import PeerSettings
+from aiopsd.detectors.share import ShareSettings
 from aiopsd.detectors.step import StepSettings
+from aiopsd.detectors.stopped import StoppedSettings
 from aiopsd.detectors.threshold import ThresholdSettings
 
 DetectorSettings = (
@@ -26,6 +28,8 @@ DetectorSettings = (
     | PeerSettings
     | HalfspaceSettings
     | StepSettings
+    | StoppedSettings
+    | ShareSettings
 )
 
 __all__ = ["DetectorSettings"]

@@ -153,10 +153,14 @@ class Watch:
         """Such as ``error ratio checkout 11.8 %, expected 0-1.2 %``."""
         unit, name = self.info.unit, " ".join(entity.values())
         subject = " ".join(part for part in (self.info.title, name) if part) or self.info.id
+        rest = {k: v for k, v in labels.items() if k not in entity}
         if self._tag == "novel":
-            rest = {k: v for k, v in labels.items() if k not in entity}
             what = rest.get("template") or ", ".join(f"{k}={v}" for k, v in rest.items())
             return f"{subject}: {what}" if what else subject
+        if "template" in rest:
+            subject = f"{subject}: {rest['template']}:"
+        if self._tag == "stopped":
+            return f"{subject.removesuffix(':')}: comes no more"
         value = words.amount(verdict.observed, unit)
         if self._tag == "absent":
             return f"{subject}: no data, last value {value}"

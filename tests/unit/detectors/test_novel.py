@@ -100,3 +100,75 @@ def test_a_forgotten_series_is_new_again() -> None:
 def test_settings_that_make_no_sense_are_refused(settings: dict[str, int]) -> None:
     with pytest.raises(ValueError, match=next(iter(settings))):
         NovelSettings(**settings)
+
+
+# --- templates that are known but for a word, and news in the midst of trouble -----------------
+
+LINES = {
+    1: "connection to <id> was opened",
+    2: "replica eu-1 has finished its copy",
+    3: "replica us-7 has finished its copy",
+    4: "replica eu-1 has failed its copy",
+    5: "disk is full",
+}
+
+
+def of_lines(**settings: int) -> Novel:
+    labels = {n: {"service": "api", "template": text} for n, text in LINES.items()}
+    return NovelSettings(**settings).build(labels.__getitem__)  # type: ignore[arg-type]
+
+
+def spoken(one: Novel, time_s: float, *series: int) -> dict[int, float]:
+    scores = one.observe(
+        Batch("r", float(time_s), np.array(series, np.int32), np.ones(len(series)))
+    )
+    return dict(zip(scores.series.tolist(), scores.score.tolist(), strict=True))
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_a_known_template_but_for_a_word_is_no_news_unless_it_speaks_of_failure(
+    again: bool,
+) -> None:
+    one = of_lines()
+    for n in range(25):
+        spoken(one, n, 1, 2)
+    if again:
+        other = of_lines()
+        other.load(one.save())
+        one = other
+    found = spoken(one, 25, 3, 4, 5)
+    assert found[3] < 0.5
+    assert found[4] == found[5] == 1.0
+
+
+def test_what_begins_in_trouble_is_news_while_it_comes_and_again_in_the_next_one() -> None:
+    one = of_lines(hold=5)
+    for n in range(25):
+        spoken(one, n, 1)
+    assert spoken(one, 25, 1, 5)[5] == 1.0
+    one.troubled({"api"})
+    assert [spoken(one, n, 1, 5)[5] for n in range(26, 60)] == [1.0] * 34
+    one.troubled(())
+    for n in range(60, 80):
+        spoken(one, n, 1)
+    assert spoken(one, 80, 1, 5)[5] == 1.0
+
+
+def test_without_trouble_it_is_news_once() -> None:
+    one = of_lines(hold=5)
+    for n in range(25):
+        spoken(one, n, 1)
+    assert spoken(one, 25, 1, 5)[5] == 1.0
+    for n in range(26, 80):
+        spoken(one, n, 1)
+    assert spoken(one, 80, 1, 5)[5] == 0.0
+
+
+def test_what_came_for_a_day_is_how_things_are_trouble_or_not() -> None:
+    one = of_lines(hold=5)
+    for n in range(25):
+        spoken(one, 600 * n, 1)
+    one.troubled({"api"})
+    found = [spoken(one, 600 * n, 1, 5)[5] for n in range(25, 300)]
+    assert all(found[:140])
+    assert not any(found[160:])

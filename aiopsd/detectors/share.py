@@ -1,0 +1,101 @@
+"""A series' share of its group, such as a template's of all lines of its service, kept in a band.
+
+A share says what a count cannot: that the lines are others, however many there are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from aiopsd.contracts import Explaining
+from aiopsd.detectors.band import BandSettings
+from aiopsd.detectors.sensitivity import Sensitivity
+from aiopsd.model import Batch, Floats, Indexes, Labels, Scores
+from aiopsd.rows import Column, Rows, pack, unpack
+from aiopsd.settings import Settings
+
+MOST = 1e12  # in one tick of one series; more is a mistake
+
+_Group = tuple[str, ...]
+
+
+class ShareSettings(Settings, frozen=True, kw_only=True, tag="share"):
+    """Of the last ``least`` or more that came in the group. ``floor`` is the smallest change of a
+    share that matters."""
+
+    group_by: tuple[str, ...] = ("service",)
+    least: float = 100.0
+    floor: float = 0.1
+    sensitivity: Sensitivity = "normal"
+
+    def __post_init__(self) -> None:
+        if not self.group_by:
+            raise ValueError("`group_by` is empty: a share of what?")
+        if self.least <= 0:
+            raise ValueError(f"`least: {self.least}` must be more than 0")
+        if not 0 < self.floor < 1:
+            raise ValueError(f"`floor: {self.floor}` must be a share, more than 0 and less than 1")
+
+    def build(self, labels: Callable[[int], Labels]) -> Share:
+        return Share(self, labels)
+
+
+class Share:
+    """All series of a group come in one tick, those that are quiet as 0. What came is gathered
+    until it is enough to tell a share by."""
+
+    def __init__(self, settings: ShareSettings, labels: Callable[[int], Labels]) -> None:
+        self.settings, self._labels = settings, labels
+        band = BandSettings(
+            floor=settings.floor, tier="light", season="none", sensitivity=settings.sensitivity
+        )
+        self._band = band.build(labels)
+        self._rows = Rows(amount=Column(), group=Column(-1, np.int64))
+        self._groups: dict[_Group, int] = {}
+
+    def observe(self, batch: Batch) -> Scores:
+        """Judges shares; missing until enough has come in the whole group."""
+        return self._band.observe(
+            Batch(batch.rule, batch.time_s, batch.series, self._shares(batch), batch.history)
+        )
+
+    def _shares(self, batch: Batch) -> Floats:
+        rows, at = self._rows, self._rows.of(batch.series)
+        for row in np.unique(at[rows["group"][at] < 0]).tolist():
+            rows["group"][row] = self._group(int(rows.series(np.array([row]))[0]))
+        ok = np.isfinite(batch.values)
+        np.add.at(rows["amount"], at[ok], np.clip(batch.values[ok], 0, MOST))
+        _, known = rows.known()
+        groups, amounts = rows["group"][known], rows["amount"][known]
+        totals = np.bincount(groups, weights=amounts, minlength=len(self._groups))
+        here = np.zeros(len(totals), bool)  # a group of another target waits for its own tick
+        here[rows["group"][at]] = True
+        enough = here & (totals >= self.settings.least)
+        of = rows["group"][at]
+        shares = np.where(enough[of] & ok, rows["amount"][at] / np.maximum(totals[of], 1), np.nan)
+        rows["amount"][known[enough[groups]]] = 0
+        return shares
+
+    def _group(self, index: int) -> int:
+        labels = self._labels(index)
+        name = tuple(labels.get(one, "") for one in self.settings.group_by)
+        return self._groups.setdefault(name, len(self._groups))
+
+    def explain(self, series: int) -> Sequence[str]:
+        inner: object = self._band
+        return inner.explain(series) if isinstance(inner, Explaining) else ()
+
+    def forget(self, series: Indexes) -> None:
+        self._band.forget(series)
+        self._rows.forget(series)
+
+    def save(self) -> bytes:
+        return pack("share", 1, self._band.save(), self._rows.save(), list(self._groups))
+
+    def load(self, saved: bytes) -> None:
+        band, rows, groups = unpack("share", 1, saved, tuple[bytes, bytes, list[_Group]])
+        self._band.load(band)
+        self._rows.load(rows)
+        self._groups = {tuple(name): number for number, name in enumerate(groups)}

@@ -1,0 +1,57 @@
+"""A share changes where a count does not, and the other way round."""
+
+from random import Random
+
+import numpy as np
+
+from aiopsd.detectors.share import Share, ShareSettings
+from aiopsd.model import Batch, Scores
+
+LABELS = {1: {"service": "api"}, 2: {"service": "api"}, 3: {"service": "db"}}
+
+
+def share(least: float = 100.0) -> Share:
+    return ShareSettings(least=least).build(LABELS.__getitem__)
+
+
+def tick(one: Share, n: int, *counts: float) -> Scores:
+    series = np.arange(1, len(counts) + 1, dtype=np.int32)
+    return one.observe(Batch("r", 15.0 * n, series, np.array(counts)))
+
+
+def strange(scores: Scores) -> set[int]:
+    return set(scores.series[scores.score >= 0.5].tolist())
+
+
+def taught(least: float = 100.0) -> Share:
+    one, draw = share(least), Random(1)
+    for n in range(300):
+        tick(one, n, 100 + draw.randrange(10), 900 + draw.randrange(50), 500.0)
+    return one
+
+
+def test_ten_times_the_traffic_is_the_same_share() -> None:
+    assert strange(tick(taught(), 300, 1000, 9000, 500)) == set()
+
+
+def test_other_lines_are_another_share_though_they_are_no_more() -> None:
+    found = tick(taught(), 300, 600, 400, 500)
+    assert strange(found) == {1, 2}
+    assert found.observed.tolist() == [0.6, 0.4, 1.0]
+
+
+def test_too_little_to_tell_waits_for_more() -> None:
+    one = share(least=100.0)
+    found = [tick(one, n, 10, 20).observed for n in range(8)]
+    assert np.isnan(found[:3]).all()
+    assert found[3].tolist() == [1 / 3, 2 / 3]
+    assert np.isnan(found[4:7]).all()
+
+
+def test_saved_and_loaded_it_says_the_same() -> None:
+    one, other = taught(2500.0), share(2500.0)
+    other.load(one.save())
+    for n in range(300, 320):
+        first, second = tick(one, n, 100, 900, 400), tick(other, n, 100, 900, 400)
+        assert np.array_equal(first.observed, second.observed, equal_nan=True)
+        assert np.array_equal(first.score, second.score)
