@@ -84,7 +84,7 @@ def sets(kind: str) -> tuple[LogSet, ...]:
 
 
 @cache
-def styles(kind: str, held_out: bool) -> tuple[LogSet, ...]:
+def styles(kind: str, part: str) -> tuple[LogSet, ...]:
     """Made here: see log_styles.py."""
     return tuple(
         LogSet(
@@ -94,7 +94,7 @@ def styles(kind: str, held_out: bool) -> tuple[LogSet, ...]:
             () if one.structured else one.templates,
         )
         for one in log_styles.styles()
-        if one.is_held_out == held_out
+        if one.part == part
     )
 
 

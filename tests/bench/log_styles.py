@@ -5,7 +5,7 @@ is a pool of words (``\\s`` is a blank inside one); the other lines are a weight
 ``name!:`` is a pool of states and the like: people who label logs leave them in the template.
 ``{name}`` draws from the pool or from ``KINDS``; in the true template it is ``<*>``. The styles
 were written before the miner was designed. Half of them, by their names, are held out: rules are
-made with errors of the other half in view.
+made with errors of the other half in view. ``late_`` ones were written when it was done.
 """
 
 from __future__ import annotations
@@ -49,8 +49,11 @@ class Style:
     structured: bool
 
     @property
-    def is_held_out(self) -> bool:
-        return zlib.crc32(self.name.encode()) % 2 == 1
+    def part(self) -> str:
+        """``late`` ones were written when the miner was done."""
+        if self.name.startswith("late_"):
+            return "late"
+        return "held out" if zlib.crc32(self.name.encode()) % 2 == 1 else "design"
 
 
 @cache
