@@ -7,7 +7,7 @@ checkpoint hold, and connects them in a pipeline. ``life`` lets it live.
 from __future__ import annotations
 
 from functools import partial
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 from msgspec.structs import replace
 
@@ -37,6 +37,8 @@ from aiopsd.errors import ConfigError
 from aiopsd.fitting import teacher
 from aiopsd.fitting.job import Job, Question
 from aiopsd.logs import Miner
+from aiopsd.logs.miner import NAME as LOG_LINES
+from aiopsd.logs.odd_sessions import NAME as ODD_SESSIONS
 from aiopsd.model import Anomaly, Change, Labels
 from aiopsd.pipeline import Pipeline
 from aiopsd.pipeline.asking import metrics
@@ -223,6 +225,7 @@ class House:
     def _sources(self) -> dict[str, Source]:
         daemon = self.config.daemon
         asked = {name: self._queries(name) for name in daemon.sources}
+        key = KeyRing(self.config.state / "positions.key", None, 0.0).key(self.clock())
         return {
             name: settings.build(
                 SourceContext(
@@ -237,6 +240,7 @@ class House:
                     routes=self.routes,
                     types=self.types,
                     base=self.config.base,
+                    key=key,
                 )
             )
             for name, settings in daemon.sources.items()
@@ -250,7 +254,9 @@ class House:
         )
 
     def _detection(self) -> Detection:
-        miner = Miner(self.table, clean=str)  # as they are: ``cleaning`` is before it
+        miner = Miner(
+            self.table, clean=str, sessions=self._sessions()
+        )  # as they are: ``cleaning`` is before it
         streamed = {r.id: r.selection() for r in self.config.rules if self.config.streamed(r)}
         judged = [r for r in self.config.rules if r.detector is not None]
         unruled = Unruled(self.types) if self.config.daemon.watch_all != "off" else None
@@ -268,11 +274,27 @@ class House:
             self.cleaning,
         )
 
+    def _sessions(self) -> Literal[False] | str | None:
+        """How a line names its session; None: find out; False: no rule asks for sessions."""
+        asking = [
+            rule for rule in self.config.rules
+            if self.config.streamed(rule) and rule.selection().interested(ODD_SESSIONS)
+        ]  # fmt: skip
+        given = (rule.sessions for rule in asking if rule.sessions is not None)
+        return next(given, None) if asking else False
+
     def _watch(self, rule: RuleSettings, miner: Miner) -> Watch:
         assert rule.detector is not None  # noqa: S101 - the caller has looked
 
+        lines = bool(rule.select) and rule.selection().interested(LOG_LINES)
+        sessions = bool(rule.select) and rule.selection().interested(ODD_SESSIONS)
+
         def evidence(labels: Labels) -> tuple[str, ...]:
             line = miner.sample(labels.get("template", ""))
+            if sessions and miner.odd is not None:
+                line = miner.odd.why(labels)
+            elif lines and "template" not in labels:
+                line = miner.failure(labels)
             runbook = f"runbook: {rule.runbook}" if rule.runbook else ""
             return tuple(filter(None, (line, runbook)))
 

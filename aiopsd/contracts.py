@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol, runtime_checkable
@@ -93,6 +93,7 @@ class SourceContext:
     queries: Sequence[Query] = ()
     history_secs: float = 0.0  # how far back to read before speaking
     base: Path = Path()  # relative paths and secret files are looked for here
+    key: bytes = b""  # secret, for hashes of what was read that a position keeps; always the same
     routes: dict[str, Handler] = field(default_factory=dict)  # POST path -> handler, for push
     types: dict[str, str] = field(default_factory=dict)  # metric -> counter, gauge, histogram ...
     gauge: Callable[[str, Callable[[], float]], None] = lambda _what, _read: None
@@ -144,6 +145,15 @@ class Needing(Protocol):
     def lacks(self) -> str:
         """What all series that it has met lack, such as ``peer needs at least 4 in a group; the
         largest here has 2``; empty where it can judge some, or has met none."""
+        ...
+
+
+@runtime_checkable
+class Doubting(Protocol):
+    """A detector that learns less, or nothing, from services in trouble."""
+
+    def troubled(self, services: Collection[str]) -> None:
+        """All that have an open incident now, for less than a day."""
         ...
 
 

@@ -1,4 +1,4 @@
-"""The key of the pseudonyms: made once, read by nobody else, replaced after its time."""
+"""A key in a file: made once, read by nobody else, replaced after its time."""
 
 from __future__ import annotations
 
@@ -55,7 +55,8 @@ class KeyRing:
             raise ConfigError(f"{self._path}: {error.strerror}") from None
         except ValueError:
             raise ConfigError(
-                f"{self._path} is damaged: restore it, or delete it (then pseudonyms change)"
+                f"{self._path} is damaged: restore it, or delete it (what was made with it is "
+                "then not known again)"
             ) from None
         return keys
 

@@ -11,7 +11,6 @@ import asyncio
 import typing
 from collections.abc import AsyncIterator
 from datetime import datetime
-from hashlib import blake2b
 from typing import Annotated, Literal
 
 import msgspec
@@ -21,6 +20,7 @@ from aiopsd.contracts import SourceContext
 from aiopsd.errors import ConfigError
 from aiopsd.model import Anomaly, Kind, Labels, Position, Reading, Severity
 from aiopsd.settings import Duration, SecretFile, Settings
+from aiopsd.sources.kept_hash import kept_hash
 from aiopsd.sources.pushed import Wrong, allowed, body_of
 
 _KINDS: frozenset[str] = frozenset(typing.get_args(Kind))
@@ -74,8 +74,10 @@ class Notification(msgspec.Struct, frozen=True):
     truncatedAlerts: int = 0  # noqa: N815
 
 
-def anomaly_of(alert: Alert, now_s: float, lasts_secs: float) -> Anomaly:
-    """An alert says yes or no: observed is 1 while it fires, and nothing else is known."""
+def anomaly_of(alert: Alert, now_s: float, lasts_secs: float, key: bytes = b"") -> Anomaly:
+    """An alert says yes or no: observed is 1 while it fires, and nothing else is known.
+
+    Its id is the fingerprint that the sender gave it; without one, its labels' hash by ``key``."""
     labels = alert.labels
     name = labels.get("alertname", "alert")
     resolved = alert.status == "resolved"
@@ -85,7 +87,7 @@ def anomaly_of(alert: Alert, now_s: float, lasts_secs: float) -> Anomaly:
     onset_s = min(max(alert.startsAt.timestamp(), 0.0), now_s)
     ended_s = min(alert.endsAt.timestamp(), now_s) if alert.endsAt else now_s
     return Anomaly(
-        id=f"alertmanager:{alert.fingerprint or _fingerprint(labels)}",
+        id=f"alertmanager:{alert.fingerprint or _fingerprint(labels, key)}",
         rule=name,
         kind=typing.cast("Kind", kind) if kind in _KINDS else "availability",
         severity=_SEVERITIES.get(labels.get("severity", "").lower(), "low"),
@@ -105,9 +107,8 @@ def anomaly_of(alert: Alert, now_s: float, lasts_secs: float) -> Anomaly:
     )
 
 
-def _fingerprint(labels: Labels) -> str:
-    text = msgspec.json.encode(sorted(labels.items()))
-    return blake2b(text, digest_size=8).hexdigest()
+def _fingerprint(labels: Labels, key: bytes) -> str:
+    return kept_hash(key, msgspec.json.encode(sorted(labels.items())))
 
 
 class AlertmanagerSource:
@@ -162,7 +163,9 @@ class AlertmanagerSource:
         )
         notification = _decoded(body)
         now_s, lasts_secs = self._context.clock(), float(self._settings.lasts)
-        anomalies = tuple(anomaly_of(alert, now_s, lasts_secs) for alert in notification.alerts)
+        anomalies = tuple(
+            anomaly_of(alert, now_s, lasts_secs, self._context.key) for alert in notification.alerts
+        )
         if notification.truncatedAlerts:
             self._context.count("truncated_alerts", notification.truncatedAlerts)
         await self._hand_on(anomalies)

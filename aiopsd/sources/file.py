@@ -19,12 +19,14 @@ from aiopsd.contracts import SourceContext
 from aiopsd.model import Labels, LogBatch, LogLine, Position, Reading
 from aiopsd.settings import Duration, Settings
 from aiopsd.sources.file_tail import Piece, Place, Tail
+from aiopsd.sources.kept_hash import mark
 from aiopsd.sources.line_times import times_ns
 from aiopsd.sources.log_ticks import ticks
 
 log = logging.getLogger(__name__)
 
 _Key = tuple[int, int]  # device, inode
+_Same = Callable[[Place, io.FileIO, bytes], bool]
 
 _NS = 10**9
 _MAX_FILES = 256
@@ -145,6 +147,8 @@ class _Files:
     def restore(self, resume: Position) -> None:
         self._first_start = False
         places = msgspec.convert(resume["files"], list[Place])
+        if resume.get("mark") != mark(self._context.key):
+            places = [place.by_inode() for place in places]
         self._looked_s = min((place.told_s for place in places), default=0.0)
         for place in places:
             if not self._found_again(place):
@@ -155,7 +159,8 @@ class _Files:
                 )  # fmt: skip
 
     def position(self) -> Position:
-        return {"files": [msgspec.to_builtins(tail.place()) for tail in self._tails.values()]}
+        places = [msgspec.to_builtins(tail.place()) for tail in self._tails.values()]
+        return {"files": places, "mark": mark(self._context.key)}
 
     def look(self, now_s: float) -> list[Tail]:
         """Those with something to read; what was rotated away, or written longer ago, first."""
@@ -222,10 +227,10 @@ class _Files:
         """None while it may be on its way to become a copy of one that we follow: `copytruncate`
         copies a log before it empties it. Of a copy only that is read which its origin had when
         it was emptied, and nobody had read."""
-        tail = Tail(path, file, self._looked_s, self._begins)
+        tail = Tail(path, file, self._looked_s, self._begins, self._context.key)
         alike = [one for one in self._tails.values() if _derived(path, one.path)]
         alike = [] if self._first_start else [one for one in alike if one.resembles(file)]
-        origin = next((one for one in alike if one.place().copied(file)), None)
+        origin = next((one for one in alike if one.place().copied(file, self._context.key)), None)
         waits = now_s - self._copies.setdefault(key, now_s) < _COPYING_SECS
         if alike and waits and not (origin and origin.replaced):
             return None
@@ -241,15 +246,16 @@ class _Files:
             place.edge_bytes > 0 and any(self._resumed(place, path, Place.copied) for path in paths)
         )
 
-    def _resumed(self, place: Place, path: str, same: Callable[[Place, io.FileIO], bool]) -> bool:
+    def _resumed(self, place: Place, path: str, same: _Same) -> bool:
         with suppress(OSError):
             if same is Place.fits and Path(path).stat().st_ino != place.inode:
                 return False
             if path.endswith(_PACKED) or not Path(path).is_file():
                 return False
             file = io.FileIO(path)
-            if same(place, file):
-                self._keep(Tail(path, file, 0.0, self._begins).resume(place), file)
+            if same(place, file, self._context.key):
+                tail = Tail(path, file, 0.0, self._begins, self._context.key)
+                self._keep(tail.resume(place), file)
                 return True
             file.close()
         return False

@@ -7,11 +7,12 @@ import os
 import re
 from contextlib import suppress
 from dataclasses import dataclass
-from hashlib import blake2b
 from typing import Self
 
 import msgspec
+from msgspec.structs import replace
 
+from aiopsd.sources.kept_hash import kept_hash
 from aiopsd.sources.line_events import begins
 
 HEAD_BYTES = 256  # at the beginning, and before the offset: by these a file is known again
@@ -38,16 +39,20 @@ class Place(msgspec.Struct, frozen=True):
     edge: str = ""  # fingerprint of that many bytes before the offset
     told_s: float = 0.0  # what stands before the offset was written before this
 
-    def fits(self, file: io.FileIO) -> bool:
+    def fits(self, file: io.FileIO, key: bytes) -> bool:
         """It is this file."""
-        return os.fstat(file.fileno()).st_ino == self.inode and self.copied(file)
+        return os.fstat(file.fileno()).st_ino == self.inode and self.copied(file, key)
 
-    def copied(self, file: io.FileIO) -> bool:
+    def copied(self, file: io.FileIO, key: bytes) -> bool:
         """It begins with all that was read of this file."""
         head = os.pread(file.fileno(), self.head_bytes, 0)
         edge = os.pread(file.fileno(), self.edge_bytes, self.offset - self.edge_bytes)
-        same = _fingerprint(head) == self.head
-        return same and (not self.edge_bytes or _fingerprint(edge) == self.edge)
+        same = not self.head_bytes or kept_hash(key, head) == self.head
+        return same and (not self.edge_bytes or kept_hash(key, edge) == self.edge)
+
+    def by_inode(self) -> Place:
+        """The same, where the fingerprints are of another key."""
+        return replace(self, head_bytes=0, edge_bytes=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,16 +72,22 @@ class Piece:
 class Tail:
     """Holds the file open, so that what is renamed or deleted can still be read to its end.
 
-    ``since_s``: what is there to be read was written after this; 0 where nobody knows.
+    ``since_s``: what is there to be read was written after this; 0 where nobody knows. ``key``: of
+    the fingerprints.
     """
 
     def __init__(
-        self, path: str, file: io.FileIO, since_s: float, begins_with: re.Pattern[str] | None = None
+        self,
+        path: str,
+        file: io.FileIO,
+        since_s: float,
+        begins_with: re.Pattern[str] | None = None,
+        key: bytes = b"",
     ) -> None:
         self.path = path  # as it was first known: renaming a file does not rename its lines
         self.moved_s: float | None = None  # since when no path that we follow leads here
         self.rotated = False  # it has another name now, or none
-        self._begins_with = begins_with
+        self._begins_with, self._key = begins_with, key
         self._file = file
         self._inode = self._stat().st_ino
         self._offset = 0
@@ -106,9 +117,10 @@ class Tail:
 
     def place(self) -> Place:
         return Place(
-            self.path, self._inode, self._offset, len(self._head), _fingerprint(self._head),
+            self.path, self._inode, self._offset,
+            len(self._head), kept_hash(self._key, self._head),
             self._skipping, self._history if self._history > self._offset else 0,
-            len(self._edge), _fingerprint(self._edge), self._told_s,
+            len(self._edge), kept_hash(self._key, self._edge), self._told_s,
         )  # fmt: skip
 
     def close(self) -> None:
@@ -245,7 +257,3 @@ class Tail:
 
 def _text(line: bytes) -> str:
     return line.lstrip(b"\0")[:MAX_LINE_BYTES].decode(errors="replace").rstrip("\r")
-
-
-def _fingerprint(some: bytes) -> str:
-    return blake2b(some, digest_size=8).hexdigest()

@@ -21,6 +21,7 @@ from aiopsd.sources.fetch import (
     checked_url,
     trust,
 )
+from aiopsd.sources.kept_hash import mark
 from aiopsd.sources.loki_api import CATEGORIZE, Fetch, LokiApi
 from aiopsd.sources.loki_cursor import Cursor
 from aiopsd.sources.loki_query import selector
@@ -166,8 +167,11 @@ class LokiSource:
         wanted = self._settings
         now_ns = int(self._context.clock() * _NS)
         history_ns = int(wanted.history * _NS)
-        known = "cursor" in resume
-        cursor = Cursor.restore(resume) if known else Cursor.begin(now_ns, history_ns)
+        key = self._context.key
+        if "cursor" in resume:
+            cursor = Cursor.restore(resume, mark(key))
+        else:
+            cursor = Cursor.begin(now_ns, history_ns, mark(key))
         reader = Reader(
             Wanted(
                 query=wanted.query,
@@ -177,7 +181,7 @@ class LokiSource:
                 limit=wanted.limit,
             ),
             self._context,
-            LokiApi(fetch),
+            LokiApi(fetch, key),
             cursor,
         )
         self._context.gauge("lag_seconds", reader.lag_secs)

@@ -82,8 +82,9 @@ class Page:
 class LokiApi:
     """One tenant of one Loki. Every call raises Unreachable (try again) or Refused (don't)."""
 
-    def __init__(self, fetch: Fetch) -> None:
-        self._fetch = fetch
+    def __init__(self, fetch: Fetch, key: bytes = b"") -> None:
+        """``key``: of the lines' identities."""
+        self._fetch, self._key = fetch, key
 
     async def lines(self, query: str, start_ns: int, end_ns: int, limit: int) -> Page:
         """The oldest ``limit`` lines at or after ``start_ns`` and before ``end_ns``.
@@ -99,8 +100,8 @@ class LokiApi:
         }
         answer = await self._ask("loki/api/v1/query_range", params)
         if len(answer.body) > _BESIDE_BYTES:
-            return await asyncio.to_thread(_page, answer, limit)
-        return _page(answer, limit)
+            return await asyncio.to_thread(_page, answer, limit, self._key)
+        return _page(answer, limit, self._key)
 
     async def streams(self, query: str, start_ns: int, end_ns: int) -> list[Labels]:
         """The labels of all streams with lines in this time; some without any may be among them."""
@@ -155,16 +156,16 @@ def _decoded(wanted: type[T], answer: Answer) -> T:
         raise Unreachable(f"not an answer of Loki: {error}: {answer.said}") from None
 
 
-def _page(answer: Answer, limit: int) -> Page:
+def _page(answer: Answer, limit: int, key: bytes) -> Page:
     result = _decoded(_Lines, answer).data.result
-    found = [one for stream in result for one in _identified(stream)]
+    found = [one for stream in result for one in _identified(stream, key)]
     found.sort(key=lambda one: one.line.time_ns)
     return Page(tuple(found), tuple(s.stream for s in result), len(found) >= limit)
 
 
-def _identified(stream: _Stream) -> Iterator[Found]:
+def _identified(stream: _Stream, key: bytes) -> Iterator[Found]:
     """Stream labels win over metadata, metadata over what a parser stage found."""
-    of_stream = blake2b(_canonical(stream.stream), digest_size=8)
+    of_stream = blake2b(_canonical(stream.stream), digest_size=8, key=key)
     for entry in stream.values:
         metadata, parsed = entry.categories.structured_metadata, entry.categories.parsed
         identity = of_stream.copy()

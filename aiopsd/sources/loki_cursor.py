@@ -36,21 +36,28 @@ class Cursor:
     floor_ns: int
     live_ns: int  # lines before are history
     forgotten: int = 0  # keys given up too early, because there were too many
+    mark: str = ""  # of what the keys are made with
     _reads: list[_Read] = field(default_factory=list)
     _known: set[str] = field(default_factory=set)
 
     @classmethod
-    def begin(cls, now_ns: int, history_ns: int) -> Self:
-        return cls(now_ns - history_ns, now_ns - history_ns, now_ns)
+    def begin(cls, now_ns: int, history_ns: int, mark: str = "") -> Self:
+        return cls(now_ns - history_ns, now_ns - history_ns, now_ns, mark=mark)
 
     @classmethod
-    def restore(cls, saved: Position) -> Self:
+    def restore(cls, saved: Position, mark: str = "") -> Self:
+        """Of keys with another mark nobody can tell which lines were read: the part that may still
+        change is then taken for final."""
+        cursor_ns, live_ns = int(saved["cursor"]), int(saved["live"])
+        if saved.get("mark", "") != mark:
+            return cls(cursor_ns, cursor_ns, live_ns, mark=mark)
         reads = [_Read(int(r[:_TIME_CHARS], 16), r[_TIME_CHARS:]) for r in saved["seen"]]
         known = {key for read in reads for key in read.split()}
         return cls(
-            cursor_ns=int(saved["cursor"]),
+            cursor_ns=cursor_ns,
             floor_ns=int(saved["floor"]),
-            live_ns=int(saved["live"]),
+            live_ns=live_ns,
+            mark=mark,
             _reads=reads,
             _known=known,
         )
@@ -61,6 +68,7 @@ class Cursor:
             "cursor": str(self.cursor_ns),
             "floor": str(self.floor_ns),
             "live": str(self.live_ns),
+            "mark": self.mark,
             "seen": [f"{read.newest_ns:0{_TIME_CHARS}x}{read.keys}" for read in self._reads],
         }
 

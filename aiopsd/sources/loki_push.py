@@ -88,7 +88,7 @@ class LokiPushSource:
         self._settings = settings
         self._context = context
         self._token = settings.token_file.read(context.base) if settings.token_file else ""
-        self._seen = Seen(float(settings.resent_within))
+        self._seen = Seen(float(settings.resent_within), context.key)
         self._senders = Senders(context.name, context.health, float(settings.silent_after))
         self._course = Course()
         self._reading = asyncio.Lock()  # one request at a time: a few bytes can be many lines
@@ -267,7 +267,7 @@ class LokiPushSource:
             raise Wrong(503, "stopping")
         self._course.request += 1
         counted = asyncio.get_running_loop().create_future()
-        name = digest(tenant, body)
+        name = digest(self._context.key, tenant, body)
         one = _Request(self._course.request, tenant, name, pushed, counted)
         self._waiting[one.number] = one
         self._waiting_bytes += one.pushed.size_bytes

@@ -10,6 +10,7 @@ from typing import Final
 import msgspec
 
 from aiopsd.model import LogLine
+from aiopsd.sources.kept_hash import kept_hash
 
 REQUESTS: Final = 1000  # kept over restarts; more than may wait for their answers at once
 LINES: Final = 200_000  # of each half of the window: 30 MB in all
@@ -19,7 +20,8 @@ class Seen:
     """Requests by their bytes, the last thousand; lines by stream, time, metadata and text, for
     ``window_secs`` at most. Identical lines of one request are so many lines."""
 
-    def __init__(self, window_secs: float) -> None:
+    def __init__(self, window_secs: float, key: bytes = b"") -> None:
+        self._key = key
         self.forgotten = 0  # lines that found no room before their time
         self._window_secs = window_secs
         self._requests: deque[str] = deque(maxlen=REQUESTS)
@@ -42,7 +44,7 @@ class Seen:
             return []
         self._requests.append(request)
         self._age(now_s)
-        keys = _keys(tenant, lines)
+        keys = _keys(_salt(self._key, tenant), lines)
         new = [
             line
             for line, key in zip(lines, keys, strict=True)
@@ -61,17 +63,16 @@ class Seen:
         self._young, self._since_s = set(), now_s
 
 
-def digest(tenant: str, body: bytes) -> str:
+def digest(key: bytes, tenant: str, body: bytes) -> str:
     """Of a request, as it came."""
-    return blake2b(body, digest_size=8, key=_salt(tenant)).hexdigest()
+    return kept_hash(_salt(key, tenant), body)
 
 
-def _salt(tenant: str) -> bytes:
-    return blake2b(tenant.encode(errors="replace"), digest_size=16).digest()
+def _salt(key: bytes, tenant: str) -> bytes:
+    return blake2b(tenant.encode(errors="replace"), digest_size=16, key=key).digest()
 
 
-def _keys(tenant: str, lines: Sequence[LogLine]) -> list[int]:
-    salt = _salt(tenant)
+def _keys(salt: bytes, lines: Sequence[LogLine]) -> list[int]:
     streams: dict[int, bytes] = {}
     found = []
     for line in lines:

@@ -18,6 +18,9 @@ from aiohttp import web
 from aiopsd.config.redaction import KINDS
 from aiopsd.redaction import Names
 from aiopsd.redaction.keyring import KeyRing
+from aiopsd.sources.file_tail import HEAD_BYTES
+from aiopsd.sources.kept_hash import kept_hash, mark
+from aiopsd.stores import SqliteStore
 from tests.canaries import of
 from tests.conftest import missing
 from tests.e2e.asking import metric
@@ -251,6 +254,21 @@ def canaries() -> dict[str, list[str]]:
     return made | {name: [secret] for name, secret in HELD.items()}
 
 
+async def hashes_of_lines(house: House) -> set[str]:
+    """Those in the checkpoint that anybody could make of what the file says."""
+    state = house.daemon.folder / "state"
+    store = SqliteStore(state / "journal.db", time.time, read_only=True)
+    try:
+        kept = b"".join((await store.load_checkpoint()).values())
+    finally:
+        await store.close()
+    ours = mark(KeyRing(state / "positions.key", None, 0.0).key(0.0)).encode()
+    assert kept.count(ours) == 2  # Loki's as well
+    log = (house.daemon.folder / "app.log").read_bytes()
+    said = {log[-HEAD_BYTES:], *(log[:n] for n in range(1, HEAD_BYTES + 1))}
+    return {one for one in (kept_hash(b"", part) for part in said) if one.encode() in kept}
+
+
 async def test_no_canary_is_found_behind_the_daemon(house: House) -> None:
     configure(house, "")
     await live(house)
@@ -267,6 +285,8 @@ async def test_no_canary_is_found_behind_the_daemon(house: House) -> None:
     key = house.daemon.folder / "state" / "redaction.key"
     assert key.stat().st_mode & 0o777 == 0o600
     names = Names(KeyRing(key, None, 0.0).key(0.0))
+    assert await hashes_of_lines(house) == set()
+    assert (key.parent / "positions.key").stat().st_mode & 0o777 == 0o600
     same = names.name("email", of("labels")["email"].lower())
     assert {place for place, text in places.items() if same in text} >= {
         "journal", "events", "slack", "webhook", "pages",

@@ -22,6 +22,7 @@ class House:
     gauges: dict[str, Callable[[], float]] = field(default_factory=dict)
     queries: Sequence[Query] = ()
     history_secs: float = 0.0
+    key: bytes = b"k" * 32
     gone: list[str] = field(default_factory=list)
     """Reasons, one for each time that the other side went away."""
     away: bool = False
@@ -37,6 +38,7 @@ class House:
             queries=self.queries,
             history_secs=self.history_secs,
             base=self.base,
+            key=self.key,
         )
 
     def _gone(self, _part: str, reason: str) -> None:

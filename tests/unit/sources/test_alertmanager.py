@@ -20,7 +20,12 @@ from aiohttp import ClientSession, ClientTimeout, web
 from aiopsd.errors import ConfigError
 from aiopsd.model import Anomaly
 from aiopsd.settings import Duration, SecretFile
-from aiopsd.sources.alertmanager import AlertmanagerSettings, AlertmanagerSource
+from aiopsd.sources.alertmanager import (
+    Alert,
+    AlertmanagerSettings,
+    AlertmanagerSource,
+    anomaly_of,
+)
 from tests.loopback.recording import RECORDINGS
 from tests.unit.sources.witness import Readings, Witness, read
 
@@ -187,6 +192,13 @@ async def test_without_fingerprint_the_labels_name_it() -> None:
     again = await became(webhook(fingerprint="", status="resolved"))
     other = await became(webhook(fingerprint="", labels={"alertname": "Other"}))
     assert one.id == again.id != other.id
+
+
+async def test_what_the_labels_are_cannot_be_tried_out_on_the_name() -> None:
+    alert = msgspec.convert(webhook(fingerprint="")["alerts"][0], Alert)
+    plain, ours = anomaly_of(alert, NOW_S, 1.0), anomaly_of(alert, NOW_S, 1.0, b"key")
+    assert plain.id != ours.id != anomaly_of(alert, NOW_S, 1.0, b"another").id
+    assert (await became(webhook(fingerprint=""))).id not in (plain.id, ours.id)
 
 
 async def test_how_long_it_lasts_without_news() -> None:

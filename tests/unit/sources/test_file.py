@@ -466,6 +466,29 @@ async def test_a_copy_made_while_away_has_the_rest(tmp_path: Path) -> None:
     assert "lost_files" not in reader.house.counts
 
 
+@pytest.mark.parametrize("before", ["another key", "no key"])
+async def test_without_the_key_a_file_is_known_by_its_inode(tmp_path: Path, before: str) -> None:
+    log = tmp_path / "app.log"
+    reader = follower(tmp_path)
+    async with reader.running() as steps:
+        append(log, "one\n")
+        await steps.idle()
+    assert reader.position
+    if before == "no key":
+        del reader.position["mark"]
+    reader.house.key = b"another"
+    append(log, "two\n")
+    async with reader.running() as steps:
+        append(log, "three\n")
+        await steps.idle()
+    log.rename(tmp_path / "app.log.1")
+    append(log, "four\n")
+    async with reader.running():
+        pass
+    assert [line.text for line in reader.lines] == ["one", "two", "three", "four"]
+    assert "lost_files" not in reader.house.counts
+
+
 async def test_another_file_of_the_same_inode_is_another_file(tmp_path: Path) -> None:
     log, words = tmp_path / "app.log", "=== the shop, version 1 ===\n"
     reader = follower(tmp_path)

@@ -313,6 +313,18 @@ async def test_a_restart_from_an_older_position_gives_the_same_lines_again() -> 
 
 
 @pytest.mark.looptime
+async def test_with_another_key_no_line_is_read_twice() -> None:
+    world = World()
+    world.push(5, "one", "two")
+    await world.read(30)
+    assert world.position
+    assert world.position["seen"]
+    world.house.key = b"another"
+    world.push(31, "three")
+    assert await world.read(30) == ["three"]
+
+
+@pytest.mark.looptime
 async def test_a_restart_in_the_middle_of_history_stays_history() -> None:
     world = World(LokiSettings(url="http://loki", limit=3))
     for i in range(10):

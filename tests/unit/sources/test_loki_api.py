@@ -240,7 +240,19 @@ def test_a_position_keeps_only_what_may_still_change() -> None:
     assert "".join(cursor.position()["seen"])[16:] == key(400) + key(600)
     cursor.swept(500)
     cursor.swept(601)
-    assert cursor.position() == {"cursor": "700", "floor": "601", "live": "1000", "seen": []}
+    known = {"cursor": "700", "floor": "601", "live": "1000", "seen": [], "mark": ""}
+    assert cursor.position() == known
+
+
+def test_keys_that_nobody_can_compare_make_final_what_was_read() -> None:
+    cursor = Cursor.begin(now_ns=1000, history_ns=1000, mark="one key")
+    cursor.advance([found(10), found(400), found(600)], to_ns=700, final_ns=300)
+    saved = cursor.position()
+    assert Cursor.restore(saved, "one key").position() == saved
+    final = saved | {"floor": "700", "seen": []}
+    assert Cursor.restore(saved, "another").position() == final | {"mark": "another"}
+    del saved["mark"]  # as it was before there was a key
+    assert Cursor.restore(saved, "one key").position() == final
 
 
 def test_a_position_survives_json() -> None:

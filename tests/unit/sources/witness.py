@@ -25,6 +25,7 @@ class Witness:
     base: Path = Path()
     queries: Sequence[Query] = ()
     history_secs: float = 0.0
+    key: bytes = b"k" * 32
     table: SeriesTable = field(default_factory=SeriesTable)
     counts: Counter[str] = field(default_factory=Counter)
     edges: list[tuple[str, str]] = field(default_factory=list)  # ("gone" | "back", part)
@@ -42,6 +43,7 @@ class Witness:
             queries=self.queries,
             history_secs=self.history_secs,
             base=self.base,
+            key=self.key,
             routes=self.routes,
             types=self.types,
         )
