@@ -32,9 +32,11 @@ _LEVEL: Final = re.compile(
     re.IGNORECASE,
 )
 _MONTH: Final = re.compile(
-    r"^\W?(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec|Mon|Tue|Wed|Thu|Fri|Sat|Sun)\w{0,6},?$"
+    r"^(?:<\d{1,3}>|\W)?(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec"
+    r"|Mon|Tue|Wed|Thu|Fri|Sat|Sun)\w{0,6},?$"
 )
 _PARTS: Final = re.compile(r"[\[\]/|:, ]+")
+_PRIORITY: Final = re.compile(r"<\d{1,3}>\d?$")  # of syslog
 _HEX: Final = re.compile(r"(?=.*\d)[0-9a-f-]{12,}$")
 _IDS: Final = re.compile(r"[0-9a-f-]{8,}|\d+")
 
@@ -43,10 +45,13 @@ _IDS: Final = re.compile(r"[0-9a-f-]{8,}|\d+")
 def letter(column: str) -> str:
     if len(column) > 64:
         column = column[:60] + column[-1]
+    if _PRIORITY.match(column):
+        return "N"
     is_level = _LEVEL.match(column) is not None
     has_time = _TIME.search(column) is not None and len(column) < 40
-    if column[0] == "[" and column[-1] in "],:":
-        if is_level or any(_LEVEL.match(part) and part.isupper() for part in _PARTS.split(column)):
+    if (column[0] == "[" and column[-1] in "],:") or (column[0] == "<" and column[-1] == ">"):
+        parts = _PARTS.split(column)
+        if is_level or any(_LEVEL.match(part) and part.isupper() for part in parts):
             return "L"
         return "T" if has_time else "B"
     if is_level and (len(column) > 1 or column.isupper()):
@@ -55,8 +60,10 @@ def letter(column: str) -> str:
         return "T" if _TIME.match(column) else "N"
     if _HEX.match(column):
         return "N"
-    if has_time and column[0].isdigit():
-        return "T"
+    return "T" if has_time and column[0].isdigit() else _of_words(column)
+
+
+def _of_words(column: str) -> str:
     if not any(map(str.isalnum, column)) or column in {"stdout", "stderr"}:
         return "P"
     if column[-1] in ":]":
@@ -163,9 +170,7 @@ def _planned(sample: Sequence[Row]) -> str:
     at = [0] * total
     groups: list[int] = []  # different texts in each column, if it is a bracket group
     for _ in range(MAX_COLUMNS):
-        column = "".join(
-            [row[p] if p < len(row) else "W" for row, p in zip(rows, at, strict=True)]
-        )
+        column = "".join([row[p] if p < len(row) else "W" for row, p in zip(rows, at, strict=True)])
         one = max(sorted(set(column)), key=column.count)
         agree = column.count(one)
         if one == "X":

@@ -20,12 +20,13 @@ _THINGS: Final = """
     uid gid host hostname node interface name username account domain device driver module service
     app application package pkg process program command job task queue topic table database db file
     port via component container image pod volume unit group role bucket partition thread class
-    channel key session"""
+    channel key session backend frontend server proxy pool index shard cluster vhost zone region
+    endpoint peer upstream stream consumer producer plugin policy branch schema column model"""
 _NOUNS: Final = frozenset(_THINGS.split())
 _MEASURES: Final = "bytes B KB MB GB TB KiB MiB GiB kB ms us ns sec secs seconds s"
 UNITS: Final = frozenset(_MEASURES.split())
 _STATES: Final = frozenset({"state", "states", "status", "mode", "transitioned"})
-_TOWARDS: Final = frozenset({"to", "from", "into", "as", "now", "is", ":"})
+_TOWARDS: Final = frozenset({">", "to", "from", "into", "as", "now", "is", ":"})
 _OPENING: Final = frozenset("({[")
 _BECOMES: Final = frozenset({"now", "marked", "became"})
 _BEFORE: Final = frozenset(
@@ -41,7 +42,7 @@ _TELLING: Final = re.compile(
     |busy|full|empty|alive|dead|unknown|valid|invalid|new|old|low|high|name|id|data|space|mode
     |agent|runs?|sets?|gets?|adds?|removes?|creates?|updates?|deletes?|loads?|saves?|kills?|exits?
     |connects?|disconnects?|inits?|resets?|retry|binds?|joins?|left|made|done|began|begun|gone
-    |success|failure|aborts?|cancels?|resumes?|pauses?|accepts?|rejects?|login|logout)\W*$""",
+    |success|failure|hits?|miss|missing|aborts?|cancels?|resumes?|pauses?|accepts?|rejects?|login|logout)\W*$""",
     re.VERBOSE | re.IGNORECASE,
 )
 
@@ -56,7 +57,6 @@ class Kind(IntEnum):
     VALUE = 6  # masked
 
 
-_OPENS: Final = frozenset({Kind.PLAIN, Kind.NAME, Kind.SLOT})
 VARYING: Final = frozenset({Kind.NAME, Kind.SLOT, Kind.STATE})
 
 
@@ -115,7 +115,7 @@ class Kinds:
     def _leading(self, word: str, opens: bool) -> Kind:
         if word in self.values and not is_telling(word):
             return Kind.SLOT
-        return Kind.NAME if "." in word[1:-1] and not opens else Kind.PLAIN
+        return Kind.NAME if ("." in word[1:-1] or "<n>" in word) and not opens else Kind.PLAIN
 
     def _among(
         self, kind: Kind, words: Sequence[str], lower: Sequence[str], place: int, has_state: bool
@@ -171,7 +171,7 @@ def _quoted(words: Sequence[str], found: list[Kind]) -> None:
     for place, word in enumerate(words):
         if word not in _QUOTES or not place:
             continue
-        if words[place + 2 : place + 3] == [_QUOTES[word]] and found[place + 1] in _OPENS:
+        if words[place + 2 : place + 3] == [_QUOTES[word]] and found[place + 1] <= Kind.SLOT:
             found[place + 1] = Kind.NAME
 
 

@@ -26,6 +26,9 @@ HEADERS = [
     "11/23 10:{m:02}:00 {level}[{pid}] app.c:{pid} in handler: ",
     "- 1795{pid:06} 2026.11.23 {host} {host} RAS KERNEL {level} ",
     "20261123-10:{m:02}:00:123|Step|{pid}|",
+    "2026-11-23 10:{m:02}:00.123 [{low}] <0.{pid}.0> ",
+    "<34>Nov 23 10:{m:02}:00 {host} app[{pid}]: ",
+    "<34>1 2026-11-23T10:{m:02}:00Z {host} app: ",
 ]
 
 
