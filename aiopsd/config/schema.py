@@ -11,6 +11,7 @@ import msgspec
 from aiopsd.config.redaction import RedactionSettings
 from aiopsd.detectors import DetectorSettings
 from aiopsd.executors import ExecutorSettings
+from aiopsd.logs.odd_sessions import NAME as ODD_SESSIONS
 from aiopsd.model import Kind, Mode, Severity
 from aiopsd.notifiers import NotifierSettings
 from aiopsd.settings import Address, Duration, Settings
@@ -43,6 +44,7 @@ class RuleSettings(Settings, frozen=True, kw_only=True):
     window: Duration = Duration(60)
     agg: Agg = "sum"
     source: str = ""  # of several Prometheus or Loki sources, the one to ask
+    sessions: str | None = None  # a pattern: how the id of a session looks in a line
     every: Duration | None = None  # how often PromQL or LogQL is asked; none: as its source says
     detector: DetectorSettings | None = None
     change: ChangeSettings | None = None
@@ -63,6 +65,7 @@ class RuleSettings(Settings, frozen=True, kw_only=True):
         self._check_question()
         if (self.detector is None) == (self.change is None):
             raise ValueError("a rule needs a `detector` or a `change`, and not both")
+        self._check_sessions()
         if not self.entity:
             raise ValueError("`entity` is empty: which labels name the sick thing?")
         if self.every is not None and self.every < 1:
@@ -74,6 +77,16 @@ class RuleSettings(Settings, frozen=True, kw_only=True):
             raise ValueError("`without` takes every label of `entity`: nobody knew what is sick")
         if self.select:
             self.selection()
+
+    def _check_sessions(self) -> None:
+        if self.sessions is None:
+            return
+        if not self.select or not self.selection().interested(ODD_SESSIONS):
+            raise ValueError(f"`sessions` goes with `select: {ODD_SESSIONS}`")
+        try:
+            re.compile(self.sessions)
+        except re.error as error:
+            raise ValueError(f"`sessions: {self.sessions}` is no pattern: {error}") from None
 
     def _check_question(self) -> None:
         if not self.promql and not self.select and not self.logql:

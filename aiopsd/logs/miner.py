@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping
-from typing import Final
+from typing import Final, Literal
 
 import numpy as np
 
 from aiopsd.contracts import Series
+from aiopsd.failure_words import fails
 from aiopsd.logs.lines import MAX_CHARS, UNKNOWN, level_of
+from aiopsd.logs.odd_sessions import OddSessions
 from aiopsd.logs.reader import Known, Reader
 from aiopsd.logs.redaction import redact
 from aiopsd.logs.templates import OTHER, Templates
@@ -31,6 +33,7 @@ SILENT_SECS: Final = 3600.0  # a series silent for longer is dropped
 QUIET_SECS: Final = 5.0  # a stream that is not in the batch may be another source's
 SAMPLE_CHARS, READ_CHARS = 300, 1024  # of a line that is kept for people, and read for it
 MAX_NAME_CHARS: Final = 200
+MAX_FAILED: Final = 1000  # streams whose newest failure is known
 
 
 class Miner:
@@ -43,14 +46,19 @@ class Miner:
         max_templates: int = 2000,
         entity: tuple[str, ...] = ENTITY,
         clean: Callable[[str], str] = redact,
+        sessions: Literal[False] | str | None = False,
     ) -> None:
         self._table, self._entity, self._clean = table, entity, clean
         self._reader = Reader(Templates(max_templates, KEEP_SECS), clean)
+        self.odd: OddSessions | None = None
+        if sessions is not False:
+            self.odd = OddSessions(table, self._reader.templates, clean, sessions)
         self._names: dict[int, str] = {}  # template -> its text when it was first told
         self._named: dict[str, int] = {}  # the other way round
         self._seen: dict[int, float] = {}  # series -> when it last had a line
         self._told: dict[int, float] = {}  # series -> when it was last counted, zero or not
         self._samples: dict[str, str] = {}  # template -> newest line
+        self._failures: dict[tuple[tuple[str, str], ...], str] = {}  # by stream
         self._time_s = 0.0
 
     def feed(self, batch: LogBatch) -> Batch:
@@ -61,9 +69,13 @@ class Miner:
         streams = {id(line.labels): line.labels for line in batch.lines}
         seen: Counter[tuple[int, Known]] = Counter()
         newest: dict[str, str] = {}
+        read: list[tuple[LogLine, Known]] = []
         for program, lines in _by_program(batch.lines).items():
             texts = [line.text[:MAX_CHARS].encode(errors="replace") for line in lines]
-            for line, known in zip(lines, self._reader.read(texts, program, now), strict=True):
+            found = self._reader.read(texts, program, now)
+            if self.odd:
+                read += zip(lines, found, strict=True)
+            for line, known in zip(lines, found, strict=True):
                 newest[self._name(known.template)] = line.text
                 seen[id(line.labels), known] += 1
         counts: Counter[int] = Counter()
@@ -74,9 +86,18 @@ class Miner:
         counts.update(dict.fromkeys(self._silent(streams.values(), now), 0))
         self._told |= dict.fromkeys(counts, now)
         self._keep(newest)
+        if self.odd:
+            counts.update(self.odd.feed(read, now, history=batch.history))
         series = np.fromiter(counts, np.int32, len(counts))
         values = np.fromiter(counts.values(), np.float64, len(counts))
         return Batch("", now, series, values, batch.history)
+
+    def failure(self, labels: Mapping[str, str]) -> str:
+        """The newest line that speaks of failure, of streams with these labels; since a start."""
+        wanted = {name: value for name, value in labels.items() if name in self._entity}
+        found = (template for stream, template in reversed(self._failures.items())
+                 if wanted.items() <= dict(stream).items())  # fmt: skip
+        return self.sample(next(found, "")) if wanted else ""
 
     def sample(self, template: str) -> str:
         """The newest line of this template, without its secrets; empty when there is none."""
@@ -110,7 +131,18 @@ class Miner:
         if known.service and "service" not in kept:
             kept["service"] = known.service
         level = level_of(labels) or known.level or UNKNOWN
-        return kept | {"__name__": NAME, "level": level, "template": self._name(known.template)}
+        template = self._name(known.template)
+        if fails(template, level):
+            self._failed(kept, template)
+            kept["speaks"] = "failure"
+        return kept | {"__name__": NAME, "level": level, "template": template}
+
+    def _failed(self, stream: Labels, template: str) -> None:
+        key = tuple(sorted(stream.items()))
+        self._failures.pop(key, None)
+        self._failures[key] = template
+        if len(self._failures) > MAX_FAILED:
+            del self._failures[next(iter(self._failures))]
 
     def _stream(self, labels: Labels) -> Labels:
         return {name: labels[name] for name in self._entity if labels.get(name)}
@@ -147,6 +179,8 @@ class Miner:
         """The clock was ahead when these lines came: none of them is newer than now."""
         self._time_s = min(self._time_s, now_s)
         self._reader.templates.rewind(now_s)
+        if self.odd:
+            self.odd.rewind(now_s)
         for times in (self._seen, self._told):
             times.update((index, min(time_s, now_s)) for index, time_s in times.items())
 

@@ -63,6 +63,7 @@ class Pipeline:
         self._checkpoint_s = self.clock()
         self._checkpoint_begun_s, self._checkpoint_pause_secs = 0.0, self.checkpoint_secs
         self._crowded, self._refused = False, 0
+        self._troubled: frozenset[str] = frozenset()
         self.out_of_time = False  # the clock went back: what was learned must be loaded anew
         for channel in (self.readings, self.findings, self.incidents):
             self.telemetry.gauge("queue_depth", channel.__len__, channel.name)
@@ -169,6 +170,10 @@ class Pipeline:
                 await self._snapshots.put(await self._snapshot())
 
     def _judge(self, read: tuple[str, Reading] | None) -> Findings:
+        troubled = self.state.troubled(self.clock())
+        if troubled != self._troubled:
+            self.detection.troubled(troubled)
+            self._troubled = troubled
         if read is None:
             return self.detection.tick(self.clock())
         name, reading = read

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import msgspec
 
-from aiopsd.contracts import Lesson, Needing, Sparing, Teachable
+from aiopsd.contracts import Doubting, Lesson, Needing, Sparing, Teachable
 from aiopsd.correlation.changes import VersionWatch
 from aiopsd.detectors.watch import Watch
 from aiopsd.logs import Miner
@@ -69,6 +69,16 @@ class Detection:
         self._cleaning = cleaning or Cleaning(Redactor(detectors=()))
         self._lock = threading.Lock()
         self._edges = Edges(table.labels)
+
+    def troubled(self, services: Collection[str]) -> None:
+        """Services with an open incident: what comes from there now is no lesson in what is usual.
+        Who knows what to make of it is told."""
+        with self._lock:
+            if self.miner.odd is not None:
+                self.miner.odd.troubled = services
+            for watch in self.watches.values():
+                if isinstance(watch.detector, Doubting):
+                    watch.detector.troubled(services)
 
     def observe(self, source: str, items: Sequence[Item], position: Position) -> Findings:
         with self._lock:
@@ -186,6 +196,8 @@ class Detection:
             for name, watch in self.watches.items():  # first: these need most room on the way
                 parts |= _within(f"watch/{name}", watch.save())
             parts |= _within("table", self.table.save())
+            if self.miner.odd is not None:
+                parts["sessions"] = self.miner.odd.save()
             return parts | {
                 "miner": self.miner.save(),
                 "transforms": self.transforms.save(),
@@ -201,6 +213,8 @@ class Detection:
         with self._lock:
             self.table.load(_below("table", parts))
             self.miner.load(parts["miner"])
+            if self.miner.odd is not None and "sessions" in parts:
+                self.miner.odd.load(parts["sessions"])
             self.transforms.load(parts["transforms"])
             self.positions = msgspec.json.decode(parts["positions"], type=dict[str, Position])
             self.taught = msgspec.json.decode(parts.get("taught", b"{}"), type=dict[str, str])

@@ -12,6 +12,7 @@ from aiopsd.model import AnyEvent, Decision, Delivery, Halt, Incident, Run
 
 T = TypeVar("T", bound=msgspec.Struct)
 
+TROUBLE_SECS = 86400.0  # then the detectors may learn that it is usual
 REMEMBER_SECS = 86400.0  # closed incidents and runs stay in view for a day
 
 
@@ -37,6 +38,15 @@ class State:
                 self.deliveries[event.id] = event
             case Halt():
                 self.halts[event.id] = event
+
+    def troubled(self, now_s: float) -> frozenset[str]:
+        """Services with an open incident; one that lasts for long is how things are."""
+        return frozenset(
+            service
+            for incident in list(self.incidents.values())
+            if not incident.closed and now_s - incident.opened_s < TROUBLE_SECS
+            for service in incident.services
+        )
 
     def halted(self, target: str = "*") -> str:
         """Why nothing may be done to this target; empty when it may."""
