@@ -121,6 +121,24 @@ def test_a_credential_reaches_the_unprivileged_daemon(systemd_manager: Manager) 
     ]
 
 
+JOURNAL = """
+import subprocess
+read = ["journalctl", "--no-pager", "--output=cat", "--unit=told.service", "--grep=somebody"]
+print(subprocess.run(read, capture_output=True, text=True).stdout.strip())
+"""
+
+
+def test_the_journal_is_read_with_its_drop_in_and_only_then(systemd_manager: Manager) -> None:
+    """What another unit wrote; its files are set up as systemd-tmpfiles does on a machine."""
+    folder = "chgrp -R systemd-journal /run/log/journal && chmod -R g+rX /run/log/journal"
+    once = "[Service]\nType=oneshot\nExecStart="
+    systemd_manager.add_unit("told.service", f"{once}/bin/echo told by somebody else\n")
+    systemd_manager.systemctl("start", "told.service")
+    assert systemd_manager.run("sh", "-c", folder).returncode == 0
+    assert run_caged(systemd_manager, JOURNAL).strip() == ""
+    assert run_caged(systemd_manager, JOURNAL, "60-journal").strip() == "told by somebody else"
+
+
 @pytest.fixture
 def static_user(systemd_manager: Manager) -> Iterator[None]:
     made = systemd_manager.run("useradd", "--system", "--no-create-home", "aiopsd")
