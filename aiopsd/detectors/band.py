@@ -11,11 +11,9 @@ What is strange is learned slowly, late or not at all; what stays becomes normal
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from aiopsd.contracts import Lesson
 from aiopsd.detectors import words
@@ -23,10 +21,11 @@ from aiopsd.detectors.bank import alerts, clock, expect, novelty, stuck, teach
 from aiopsd.detectors.bank.alerts import FLAG
 from aiopsd.detectors.bank.clock import DAY_SECS, Flags, Singles, Ticks
 from aiopsd.detectors.bank.expect import Forecast, Forecaster
-from aiopsd.detectors.bank.season import DAY, WEEK, Profile
+from aiopsd.detectors.bank.judged import Judged
+from aiopsd.detectors.bank.season import DAY, NONE, WEEK, Profile
 from aiopsd.detectors.sensitivity import WEIGHT, Sensitivity
 from aiopsd.model import Batch, Floats, Indexes, Labels, Scores
-from aiopsd.rows import At, Lane, Sheet, pack, unpack
+from aiopsd.rows import Lane, Sheet, pack, unpack
 from aiopsd.settings import Settings
 
 TOLD: Final = 2.0  # decades; what is less rare explains nothing
@@ -51,48 +50,6 @@ class BandSettings(Settings, frozen=True, kw_only=True, tag="band"):
 
     def build(self, labels: Callable[[int], Labels]) -> Band:  # noqa: ARG002 - as all members
         return Band(self)
-
-
-@dataclass(frozen=True, slots=True)
-class Judged:
-    """What is thought of a stretch of ticks, all ``[T, n]``."""
-
-    score: Floats  # in [0, 1]; 0.5 and more: strange now
-    suspicious: Flags  # the first of an event
-    alert: Singles  # in [0, 1]: severity where an event begins or rises, else 0
-    certain: Flags
-    observed: Floats
-    expected: Floats
-    low: Floats
-    high: Floats
-    plain: Singles  # the common surprise in decades,
-    capped: Singles  # and as it counts for alerts
-    samples: NDArray[np.int32]
-
-    @classmethod
-    def empty(cls, ticks: int, n: int) -> Judged:
-        """To be filled in. The wide ones are one block: the system has large pages for that."""
-        names = [name for name, kind in cls.__annotations__.items() if kind == "Floats"]
-        found: dict[str, Any] = dict(zip(names, np.empty((len(names), ticks, n)), strict=True))
-        for name, kind in cls.__annotations__.items():
-            if name not in found:
-                found[name] = np.empty((ticks, n), _TYPES[kind])
-        return cls(**found)
-
-    def at(self, rows: slice, place: slice) -> Judged:
-        """Views."""
-        return Judged(*[getattr(self, name)[rows, place] for name in self.__annotations__])
-
-    def take(self, place: At, part: Judged) -> None:
-        for name in self.__annotations__:
-            getattr(self, name)[:, place] = getattr(part, name)
-
-
-_TYPES: Final[dict[str, Any]] = {
-    "Singles": np.float32,
-    "Flags": np.bool_,
-    "NDArray[np.int32]": np.int32,
-}
 
 
 class Band:
@@ -251,7 +208,7 @@ class Band:
 
         A series with a day may have a week: in its first one a weekend looks like an incident.
         """
-        known = (lived >= KNOWN_SECS) | (lane["seasonal"] == expect.NONE)
+        known = (lived >= KNOWN_SECS) | (lane["seasonal"] == NONE)
         return np.asarray((high >= SURE) & known)
 
     def _counts(self, guess: Forecast, ticks: Ticks) -> Flags:

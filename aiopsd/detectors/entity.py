@@ -12,10 +12,10 @@ from typing import Final
 
 import numpy as np
 
-from aiopsd.detectors.band import Judged
 from aiopsd.detectors.bank import alerts, clock
 from aiopsd.detectors.bank.alerts import FLAG
 from aiopsd.detectors.bank.clock import Flags, Singles
+from aiopsd.detectors.bank.judged import Judged
 from aiopsd.model import Floats
 from aiopsd.rows import Sheet
 
@@ -26,7 +26,7 @@ FATIGUE: Final = 0.1  # half a series' one: what several say again is seldom a h
 
 @dataclass(frozen=True, slots=True)
 class Whole:
-    """What is thought of the entity at each tick, ``[T]``; see ``band.Judged``."""
+    """What is thought of the entity at each tick, ``[T]``; see ``judged``."""
 
     score: Floats
     suspicious: Flags

@@ -9,7 +9,8 @@ import numpy as np
 
 from aiopsd.app import rule_info
 from aiopsd.config import RuleSettings
-from aiopsd.detectors.band import Band, Judged
+from aiopsd.detectors.band import Band
+from aiopsd.detectors.bank.judged import Judged
 from aiopsd.detectors.watch import Watch
 from aiopsd.model import Anomaly, Batch, Floats, Indexes, Scores
 from aiopsd.offline.history import Flags, Portion

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aiopsd.detectors.band import Band, BandSettings, Judged
+from aiopsd.detectors.band import Band, BandSettings
+from aiopsd.detectors.bank.judged import Judged
 from aiopsd.model import Batch
 
 MONDAY_S = 1_704_067_200.0

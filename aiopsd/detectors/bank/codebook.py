@@ -69,7 +69,7 @@ class Codebook:
         book, uses = (
             lane.whole(f"{self.name}_{kept}")[..., lane.where] for kept in ("book", "uses")
         )
-        rows = counted.any(axis=1).nonzero()[0].tolist()
+        rows = np.flatnonzero(counted.any(axis=1)).tolist()
         ticks, n = windows.shape[1:]
         two = np.empty((2, ticks, n), np.uint16)
         for first in range(0, n, most(ticks)):
@@ -115,7 +115,7 @@ class Codebook:
     def learn(self, lane: Lane) -> None:
         """An epoch is over."""
         far, find = lane[f"{self.name}_far"], lane[f"{self.name}_find"]
-        for which in far.any(axis=1).nonzero()[0].tolist():
+        for which in np.flatnonzero(far.any(axis=1)).tolist():
             some = far[which].nonzero()[0]
             book, uses = lane.whole(f"{self.name}_book"), lane.whole(f"{self.name}_uses")
             at = lane.places(some)

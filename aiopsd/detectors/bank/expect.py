@@ -13,35 +13,28 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from aiopsd.detectors.bank import level, stretch, tail
 from aiopsd.detectors.bank.clock import Flags, Singles, Ticks, running, total, where
-from aiopsd.detectors.bank.season import DAY, WEEK, Profile
+from aiopsd.detectors.bank.season import BY_DAY, BY_WEEK, DAY, WEEK, Profile
 from aiopsd.rows import Cell, Lane
 
 Direction = Literal["up", "down", "both"]
 Bases = dict[str, Singles | None]
 WARM: Final = 20  # samples before the first judgement
 YOUNG, YOUNG_CERTAIN = 20.0, 60.0  # a surprise counts half at so many samples: guesses as yet
-LEAD: Final = 8  # deviations teach half an epoch later, if nothing strange came of them
 EDGE, CERTAIN = 3.0, 7.0  # surprise, in decades, of the band's edge and of certainty
 CERTAIN_FLOORS: Final = 3.0  # certain is at least this many floors away from expected
 RELATIVE_FLOOR: Final = np.float32(0.02)  # of the level, where no floor is given
-REACH: Final = np.float32(2)  # steps times sqrt(samples): how far a wandering series goes unseen
-GROWN: Final = 256  # samples; a younger series may turn out to be one that wanders
 CHOOSE_TICKS: Final = 16  # how often the predictors are compared
 SEASON_MEMORY: Final = 128.0  # samples, of a profile's offset and error
 TINY: Final = np.float32(1e-12)
-
-NONE, BY_DAY, BY_WEEK = 0, 1, 2
 
 
 def cells(profiles: tuple[Profile, ...]) -> dict[str, Cell]:
     found = {
         "calm": Cell(),  # of this epoch, not learned yet
         "warm": Cell(0, np.float32, (WARM,)),
-        "lead": Cell(np.nan, np.float32, (LEAD,)),  # deviations that did not teach yet, in a ring
         "least": Cell(np.inf),  # smallest value so far, less the origin
         "grain": Cell(np.inf),  # smallest step between two values so far
         "whole": Cell(1, np.bool_),  # only whole numbers so far
@@ -102,9 +95,9 @@ class Forecaster:
         out = given & (away > width)
         weight, jump = given.astype(np.float32), away
         if lane["run"].max() > 0 or np.count_nonzero(out):
-            away, jump, out, weight = _walk(lane, ticks, away, width, floor, given)
+            away, jump, out, weight = stretch.walk(lane, ticks, away, width, floor, given)
         else:
-            _lead(lane, ticks.ages, away, given, floor)
+            stretch.lead(lane, ticks.ages, away, given, floor)
         week = bases.get(WEEK.name)
         if week is not None and out.any():  # as it was a week ago is not certain
             jump = np.fmin(jump, np.abs(ticks.y - week))
@@ -281,47 +274,3 @@ def _meet(lane: Lane, ticks: Ticks) -> None:
         values = ticks.values[:, whole]
         whole_now = (values == np.rint(values)) | ~ticks.ok[:, whole]
         lane["whole"][whole] = whole_now.all(axis=0)
-
-
-def _walk(
-    lane: Lane, ticks: Ticks, away: Singles, width: Singles, floor: Singles, given: Flags
-) -> tuple[Singles, Singles, Flags, Singles]:
-    """Tick by tick through a strange stretch: away, jump, outside the band, what it teaches."""
-    away, jump = away.copy(), away.copy()
-    out, weight = np.zeros(away.shape, np.bool_), given.astype(np.float32)
-    for i, now in enumerate(ticks.times.tolist()):
-        some = np.flatnonzero((lane["run"] > 0) | (given[i] & (away[i] > width[i])))
-        here, run = given[i, some], lane["run"][some]
-        walk = REACH * lane["step"][some] * np.sqrt(run)
-        wanders = lane["wanders"][some] & (lane["seasonal"][some] == NONE)
-        far = np.maximum(away[i, some] - walk * wanders, 0)
-        jump[i, some] = far - np.where(lane["n"][some] >= GROWN, 0, walk * ~wanders)
-        away[i, some], outside = far, here & (far > width[i, some])
-        out[i, some] = outside
-        weight[i, some] = (here & ~outside) * np.where(run > 0, np.float32(level.UNSURE), 1)
-        lane["lead"][:, some[outside]] = np.nan
-        row = slice(i, i + 1)
-        _lead(lane, ticks.ages[row], away[row], given[row] & ~out[row], floor[row])
-        some = some[outside | (here & (run > 0))]
-        if len(some):
-            y = ticks.y[i, some]
-            over = stretch.follow(lane, some, y, out[i, some], away[i, some], now)
-            if len(over):
-                passed = np.zeros((1, lane.n), np.bool_)
-                passed[0, over] = True
-                tail.note(lane, lane["peak_away"][None], passed, floor[row])
-    return away, jump, out, weight
-
-
-def _lead(lane: Lane, ages: NDArray[np.int32], away: Singles, calm: Flags, floor: Singles) -> None:
-    """Calm deviations teach later; what led to something strange does not."""
-    line, new = lane["lead"], np.where(calm, away, np.float32(np.nan))
-    at = ages - 1 & LEAD - 1
-    if len(at) == 1 < at.shape[1]:  # one tick of series that may not be in step
-        place = at[0], np.arange(lane.n)
-        due, line[place] = line[place][None], new[0]
-    else:
-        at = at[:, 0]
-        due = np.concatenate((line[at[:LEAD]], new[: max(len(new) - LEAD, 0)]))
-        line[at[-LEAD:]] = new[-LEAD:]
-    tail.note(lane, due, np.isfinite(due), floor)

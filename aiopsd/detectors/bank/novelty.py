@@ -147,7 +147,7 @@ def _range(lane: Lane, ticks: Ticks, warm: Flags, found: Found) -> None:
     beyond = (y > lane["high"]) | (y < lane["low"])
     if not np.count_nonzero(beyond):
         return
-    for i in beyond.any(axis=1).nonzero()[0].tolist():
+    for i in np.flatnonzero(beyond.any(axis=1)).tolist():
         some = np.flatnonzero((y[i] > lane["high"]) | (y[i] < lane["low"]))
         high, low, now = lane["high"][some], lane["low"][some], y[i, some]
         breach = np.maximum(now - high, low - now) / np.maximum(high - low, _floor(lane)[some])

@@ -17,6 +17,7 @@ from aiopsd.rows import Cell, Lane
 
 MONDAY_SECS: Final = 4 * DAY_SECS  # the epoch began on a Thursday
 CLIP: Final = 4.0  # mean deviations: one odd day moves a slot by no more
+NONE, BY_DAY, BY_WEEK = 0, 1, 2  # the profile a series is expected by
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ import numpy as np
 
 from aiopsd.contracts import Lesson
 from aiopsd.detectors.bank import expect, level, tail
-from aiopsd.detectors.bank.season import DAY, WEEK, Profile
+from aiopsd.detectors.bank.season import BY_DAY, DAY, NONE, WEEK, Profile
 from aiopsd.rows import Lane
 
 MEAN_OF_MEDIAN: Final = 1.183  # mean |residual| of a Gaussian, by its median
@@ -31,7 +31,7 @@ def take(lane: Lane, lesson: Lesson, profiles: tuple[Profile, ...]) -> None:
     taught = lesson.level - float(lane["origin"][0])
     all_, miss = np.ones(1, np.bool_), np.full(1, lesson.scale * MEAN_OF_MEDIAN, np.float32)
     plain = miss
-    lane["seasonal"] = expect.NONE
+    lane["seasonal"] = NONE
     if lesson.period != "none" and profiles:
         swing = float(np.nanmean(np.abs(lesson.season))) if len(lesson.season) else 0.0
         plain = np.maximum(miss, np.float32(swing))
@@ -53,7 +53,7 @@ def _profiles(
     count = known.sum(axis=0)
     day = np.where(count > 0, np.where(known, week, 0).sum(axis=0) / np.maximum(count, 1), np.nan)
     hours = week.reshape(-1, 2).mean(axis=1)
-    for which, (profile, values) in enumerate(((DAY, day), (WEEK, hours)), expect.BY_DAY):
+    for which, (profile, values) in enumerate(((DAY, day), (WEEK, hours)), BY_DAY):
         if profile in profiles:
             lane[f"{profile.name}_profile"] = values[:, None]
             lane[f"{profile.name}_error"], lane[f"{profile.name}_offset"] = miss, 0

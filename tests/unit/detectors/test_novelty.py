@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from aiopsd.contracts import Explaining, Lesson, Teachable
-from aiopsd.detectors.band import Band, BandSettings, Judged
+from aiopsd.detectors.band import Band, BandSettings
+from aiopsd.detectors.bank.judged import Judged
 from aiopsd.detectors.bank.nearest import most, nearest
 from aiopsd.detectors.entity import Entity
 
