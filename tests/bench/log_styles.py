@@ -50,9 +50,9 @@ class Style:
 
     @property
     def part(self) -> str:
-        """``late`` ones were written when the miner was done."""
-        if self.name.startswith("late_"):
-            return "late"
+        """``late`` ones were written when the miner was done, ``last`` when it was done again."""
+        if self.name.startswith(("late_", "last_")):
+            return self.name[:4]
         return "held out" if zlib.crc32(self.name.encode()) % 2 == 1 else "design"
 
 
