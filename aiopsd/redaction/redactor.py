@@ -15,6 +15,7 @@ from urllib.parse import quote
 
 from aiopsd.redaction.anchors import Anchors, flat, folded
 from aiopsd.redaction.detector import PLACEHOLDER, Detector, Span, near
+from aiopsd.redaction.escapes import readable, uncut
 from aiopsd.redaction.named import SECRET_KEY, is_secret
 from aiopsd.redaction.people import PEOPLE
 from aiopsd.redaction.pseudonyms import Names
@@ -104,6 +105,28 @@ class Redactor:
         self, texts: Sequence[str], labels: bool, most: int | None
     ) -> Iterator[tuple[int, str]]:
         """Those of them that are not clean, by their place among them."""
+        read = {
+            at: plain
+            for at, text in enumerate(texts)
+            if "\\" in text and (plain := readable(text)) is not text
+        }
+        places, found = list(read), dict[int, tuple[int, list[Span]]]()
+        for at, end, spans in self._found(list(read.values()), labels, most):
+            found[places[at]] = end, spans
+        for at, end, spans in self._found(texts, labels, most):
+            least, before = found.get(at, (end, []))
+            found[at] = min(end, least), before + spans
+        for at, (end, spans) in found.items():
+            if at in read:
+                spans = uncut(texts[at], spans)
+            text = self._without(texts[at][:end], [one for one in spans if one.start < end])
+            if text is not texts[at]:
+                yield at, text
+
+    def _found(
+        self, texts: Sequence[str], labels: bool, most: int | None
+    ) -> Iterator[tuple[int, int, list[Span]]]:
+        """Of those that are suspect: which one, where it ends, and what is in it."""
         suspects: dict[int, list[tuple[int, int]]] = {}
         places = sorted(set(self._anchors.found(flat("\n".join(texts)))))
         if places:
@@ -118,9 +141,7 @@ class Redactor:
             text = texts[at]
             if most is not None and len(suspected) > most:
                 text = text[: suspected[most][0]]
-            text = self._without(text, self._spans(text, suspected[:most], labels))
-            if text is not texts[at]:
-                yield at, text
+            yield at, len(text), self._spans(text, suspected[:most], labels)
 
     def _spans(self, text: str, suspected: Iterable[tuple[int, int]], labels: bool) -> list[Span]:
         spans: list[Span] = []

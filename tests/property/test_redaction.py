@@ -31,6 +31,7 @@ AROUND = (
     "{}", "user {} logged in", "user={}", '{{"user": "{}"}}', "<{}>", "[{}]", "({})", "'{}'",
     "a,{},b", "key: {}.", "2026-11-23T10:00:00Z INFO id={} ok", "a\t{}\tb", "x={};y=1",
     "/search?q={}&n=1", 'msg="from {}"', "{} {}", "café {} naïve",
+    '{{"m": "a\\n{}\\tb"}}', '{{"m": "\\u003c{}\\u003e"}}', r'msg="a\r\n{}\n"',
 )  # fmt: skip
 ORDINARY = """
 GET /api/v1/orders/17 took 15ms blk_-1608999687919862906 10.0.0.17:5432 level=info user v1.2.3

@@ -135,6 +135,30 @@ def test_a_long_line_is_cut_and_not_through_a_secret() -> None:
     assert MADE["github"][:8] not in clean
 
 
+@pytest.mark.parametrize(
+    ("line", "clean"),
+    [
+        (r'{"msg": "paid\n4111111111111111\tdone"}', r'{"msg": "paid\n<card>\tdone"}'),
+        (r'{"msg": "from \u003cmara@shop.example\u003e"}', r'{"msg": "from \u003c<email>\u003e"}'),
+        (r'{"in": "{\"to\": \"a\\nmara@shop.example\"}"}', r'{"in": "{\"to\": \"a\\n<email>\"}"}'),
+        (r'{"xml": "\u003cpassword\u003ehunter22\u003c/password\u003e"}',
+         r'{"xml": "\u003cpassword\u003e<secret>\u003c/password\u003e"}'),
+        (r'msg="call\n+4917012345678\nDE89370400440532013000"', r'msg="call\n<phone>\n<iban>"'),
+        (r'{"password": "pa\u003css\nword", "n": 1}', r'{"password": "<secret>", "n": 1}'),
+        (r"C:\temp\new is full", r"C:\temp\new is full"),
+    ],
+)  # fmt: skip
+def test_what_is_escaped_is_read_as_it_is_meant(line: str, clean: str) -> None:
+    found = Redactor().text(line)
+    assert found == clean
+    assert Redactor().text(found) == clean
+
+
+def test_an_address_is_the_same_one_escaped_or_not() -> None:
+    plain, escaped = REDACTOR.lines(["<a@b.example>", r'{"m": "\u003ca@b.example\u003e"}'])
+    assert plain[1:-1] in escaped
+
+
 # --- what has structure -----------------------------------------------------------------
 
 
