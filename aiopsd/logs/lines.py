@@ -84,8 +84,9 @@ def read_text(text: str) -> Line:
     inside = sum(len(key) + len(value) + 1 for key, value in pairs)
     if len(pairs) < 2 or 2 * inside < len(text):
         return Line("", text)
-    said = _said(msgspec.convert({key: _unquoted(value) for key, value in pairs}, _Fields))
-    return said if said.message else said._replace(message=text)
+    fields = msgspec.convert({key: _unquoted(value) for key, value in pairs}, _Fields)
+    said = _said(fields)
+    return said if _message(fields) else said._replace(message=text)  # a cause alone is no message
 
 
 def first_and_exception(text: str) -> str:
@@ -119,15 +120,20 @@ def level_of_words(text: str) -> str:
 
 
 def _said(fields: _Fields) -> Line:
-    message = fields.message
-    if type(message) is not str or not message:
-        message = _text(fields.msg, fields.event, fields.log, fields.body, fields.text,
-                        fields.at_message, fields.journal)  # fmt: skip
+    message = _message(fields)
     if fields.error or fields.err or fields.exception:
         message = _with_cause(message, _text(fields.error, fields.err, fields.exception))
     level = _LEVELS.get(fields.level) if type(fields.level) is str else None
     service = fields.service
     return Line(level or _level(fields), message, service if type(service) is str else "")
+
+
+def _message(fields: _Fields) -> str:
+    message = fields.message
+    if type(message) is str and message:
+        return message
+    return _text(fields.msg, fields.event, fields.log, fields.body, fields.text,
+                 fields.at_message, fields.journal)  # fmt: skip
 
 
 def _level(fields: _Fields) -> str:

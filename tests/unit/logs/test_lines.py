@@ -51,6 +51,11 @@ def test_a_trace_is_its_first_line_and_the_exception() -> None:
     assert first_and_exception(python) == "shop.Sold: out"
 
 
+def test_pairs_without_a_message_are_prose() -> None:
+    line = "conn=1 op=2 SEARCH RESULT tag=101 err=0 nentries=1 text="
+    assert read_text(line) == Line("", line)
+
+
 def test_a_message_may_stand_one_level_down() -> None:
     assert read_json(b'{"ts":1,"jsonPayload":{"message":"boom"}}').message == "boom"
 
