@@ -11,7 +11,6 @@ from aiopsd.config.schema import DaemonSettings
 from aiopsd.document import Document, Path_
 from aiopsd.errors import ConfigError, MissingExtra
 from aiopsd.settings import SecretFile, Settings, installed
-from aiopsd.sources.alertmanager import AlertmanagerSettings
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 
@@ -61,7 +60,7 @@ def _hooks(settings: DaemonSettings) -> Iterator[tuple[Path_, str]]:
     """Two sources cannot listen on one path."""
     owner: dict[str, str] = {}
     for name, source in settings.sources.items():
-        if isinstance(source, AlertmanagerSettings):
-            if source.path in owner:
-                yield ("sources", name), f"`path: {source.path}` is taken by {owner[source.path]}"
-            owner.setdefault(source.path, name)
+        if path := getattr(source, "path", None):  # of those that are pushed to, and of no others
+            if path in owner:
+                yield ("sources", name), f"`path: {path}` is taken by {owner[path]}"
+            owner.setdefault(path, name)

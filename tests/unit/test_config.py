@@ -172,6 +172,10 @@ WRONG_DAEMON = [
     ("  desk:", "  my/desk:", "8:3: 'my/desk' cannot name a part: letters, digits, _ and -"),
     ("  tool:", "  tool.v2:", "10:3: 'tool.v2' cannot name a part"),
     ("notifiers:", "  b: {type: alertmanager}\nnotifiers:", "6:3: `path: /hooks/alertmanager` is"),
+    ("notifiers:", "  b: {type: loki_push, path: /hooks/alertmanager}\nnotifiers:",
+     "6:3: `path: /hooks/alertmanager` is taken by alerts"),
+    ("notifiers:", "  b: {type: remote_write}\n  c: {type: remote_write}\nnotifiers:",
+     "7:3: `path: /api/v1/write` is taken by b"),
 ]  # fmt: skip
 
 
