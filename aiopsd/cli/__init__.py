@@ -67,10 +67,10 @@ def _done(arguments: list[str]) -> int:
     try:
         return int(parsed.run(parsed))
     except ConfigError as error:
-        print(error, file=sys.stderr)
+        print(output.shown(str(error).split("\n")), file=sys.stderr)
         return os.EX_CONFIG
     except AiopsdError as error:
-        print(error, file=sys.stderr)
+        print(output.shown(str(error).split("\n")), file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130

@@ -21,11 +21,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     from dataclasses import asdict
 
+    from aiopsd.cli.output import shown
     from aiopsd.config import inspect
 
     config, problems = inspect(args.config)
     for problem in problems:
-        print(json.dumps(asdict(problem)) if args.json else problem)
+        print(json.dumps(asdict(problem)) if args.json else shown([str(problem)]))
     if problems and not args.json:
         print(f"\n{_counted(len(problems), 'wrong entry', 'wrong entries')}")
     if config and not problems and not args.json:

@@ -40,6 +40,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    from aiopsd.cli.output import shown
     from aiopsd.offline.judging import judge
     from aiopsd.offline.table import read_table
 
@@ -51,14 +52,14 @@ def run(args: argparse.Namespace) -> int:
         return 2
     table = read_table(args.input)
     for remark in table.remarks:
-        print(remark, file=sys.stderr)
+        print(shown([remark]), file=sys.stderr)
     judged = judge(table.times_s, table.values, _progress(len(table.stamps)))
     if args.output:
         _write(args.output, table, judged)
     if args.json:
         print(json.dumps(_summary(table, judged), indent=1))
     elif not args.output:
-        print("\n".join(_told(table, judged)))
+        print(shown(_told(table, judged)))
     return 0
 
 

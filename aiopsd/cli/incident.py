@@ -25,6 +25,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     import asyncio
 
+    from aiopsd.cli.output import shown
     from aiopsd.config import state_folder
 
     if (args.what == "show") != (args.id is not None):
@@ -33,7 +34,7 @@ def run(args: argparse.Namespace) -> int:
     journal = asyncio.run(_read(state_folder(args.config) / "journal.db"))
     incidents, runs, decisions = journal
     if args.what == "list":
-        print(_json(incidents) if args.json else "\n".join(map(_line, incidents)) or "none yet")
+        print(_json(incidents) if args.json else shown(map(_line, incidents)) or "none yet")
         return 0
     found = next((i for i in incidents if i.id == args.id), None)
     if found is None:
@@ -44,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print(_json({"incident": found, "runs": runs, "decisions": decisions}))
     else:
-        print("\n".join(_told(found, runs, decisions)))
+        print(shown(_told(found, runs, decisions)))
     return 0
 
 

@@ -7,12 +7,13 @@ import errno
 import io
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Final
 
 UNHEARD: Final = 141  # 128 + SIGPIPE
 FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+AGAIN: Final = "\n" + 12 * " "  # deeper than any line of ours begins
 
 
 def _escaped(error: UnicodeError) -> tuple[str, int]:
@@ -24,6 +25,19 @@ def _escaped(error: UnicodeError) -> tuple[str, int]:
 
 
 codecs.register_error("aiopsd.escaped", _escaped)
+
+
+def shown(lines: Iterable[str]) -> str:
+    """For people on a terminal: what labels, lines and files hold can neither steer it nor look
+    like a line of its own."""
+    return "\n".join(AGAIN.join(map(_tame, line.splitlines())) for line in lines)
+
+
+def _tame(text: str) -> str:
+    text = text.expandtabs(4)
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 @contextmanager

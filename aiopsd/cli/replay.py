@@ -41,6 +41,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     import asyncio
 
+    from aiopsd.cli.output import shown
     from aiopsd.config import load
     from aiopsd.offline.replay import chosen, replay
 
@@ -49,7 +50,7 @@ def run(args: argparse.Namespace) -> int:
     config = load(args.config)
     rules = chosen(config, args.rule)
     report = asyncio.run(replay(config, rules, window, lambda: now_s, _progress()))
-    print(_json(report) if args.json else "\n".join(_told(report)))
+    print(_json(report) if args.json else shown(_told(report)))
     return 1 if any(_is_trouble(one) for one in report.rules) else 0
 
 
@@ -156,7 +157,8 @@ def _told(report: Report) -> Iterator[str]:
         yield from _silent([one for one, _ in judged])
     for one, counts in judged:
         if counts.examples:
-            yield f"\n{one.rule}, the first ones:"
+            yield ""
+            yield f"{one.rule}, the first ones:"
             yield from map(_example, counts.examples)
     yield from _incidents(report)
     for one in report.rules:
@@ -166,7 +168,8 @@ def _told(report: Report) -> Iterator[str]:
 
 def _table(judged: list[tuple[RuleReport, Counts]], days: float) -> Iterator[str]:
     width = max(len("rule"), *(len(one.rule) for one, _ in judged))
-    yield (f"\n{'rule':{width}}  series  certain  suspicious  a day  time strange  longest  "
+    yield ""
+    yield (f"{'rule':{width}}  series  certain  suspicious  a day  time strange  longest  "
            "noisiest series")  # fmt: skip
     for one, counts in judged:
         a_day = (counts.certain + counts.suspicious) / days
@@ -180,11 +183,13 @@ def _table(judged: list[tuple[RuleReport, Counts]], days: float) -> Iterator[str
 def _silent(judged: list[RuleReport]) -> Iterator[str]:
     """A rule that heard nothing is as quiet as a good one, and must not pass for it."""
     if none := [one.rule for one in judged if not one.series]:
-        yield f"\nno data: {', '.join(none)}: what they ask had no answer in this time"
+        yield ""
+        yield f"no data: {', '.join(none)}: what they ask had no answer in this time"
     heard = [one for one in judged if one.series and one.heard_share < ENOUGH_SHARE]
     if heard:
         shares = ", ".join(f"{one.rule} {one.heard_share:.1%}" for one in heard)
-        yield f"\nlittle data, as a share of the time judged: {shares}"
+        yield ""
+        yield f"little data, as a share of the time judged: {shares}"
 
 
 def _example(one: Example) -> str:
@@ -194,12 +199,14 @@ def _example(one: Example) -> str:
 
 def _incidents(report: Report) -> Iterator[str]:
     if report.incidents is None:
-        yield "\nincidents: too many anomalies to say which would have opened; tune first"
+        yield ""
+        yield "incidents: too many anomalies to say which would have opened; tune first"
         return
     many = len(report.incidents)
     a_day = many / (report.window.judged_secs / 86_400)
     what = "1 incident" if many == 1 else f"{many} incidents"
-    yield f"\n{what} would have opened, {a_day:.1f} a day"
+    yield ""
+    yield f"{what} would have opened, {a_day:.1f} a day"
     for one in report.incidents[:SHOWN_INCIDENTS]:
         lasted = "still open" if one.resolved_s is None else _age(one.resolved_s - one.opened_s)
         yield (f"  {_when(one.opened_s)}  {one.severity:8}  {lasted:>10}  "

@@ -18,6 +18,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    from aiopsd.cli.output import shown
     from aiopsd.config import web_address
 
     host, port = web_address(args.config)
@@ -26,7 +27,7 @@ def run(args: argparse.Namespace) -> int:
         what: _get(f"{where}/api/v1/{what}")
         for what in ("incidents", "runs", "decisions", "halts", "health", "mute")
     }
-    print(json.dumps(found, indent=1) if args.json else "\n".join(_lines(found, time.time())))
+    print(json.dumps(found, indent=1) if args.json else shown(_lines(found, time.time())))
     return 0
 
 

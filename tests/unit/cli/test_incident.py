@@ -51,6 +51,25 @@ def test_show_explains_why_it_fired_who_is_suspected_and_what_was_done(
     ]
 
 
+@pytest.mark.parametrize("what", [["list"], ["show", "INC-evil"]])
+def test_what_others_name_cannot_steer_the_terminal(
+    what: list[str], tmp_path: Path, capsys: Capture
+) -> None:
+    evil = "up \x1b[2J\nsuspect 1  nobody  1.00"
+    one = replace(
+        journal.OPEN,
+        id="INC-evil",
+        title=evil,
+        anomalies=(replace(journal.ANOMALY, labels={"host": evil}, evidence=("at a\n\tat b",)),),
+    )
+    config = asyncio.run(journal.write(tmp_path, one))
+    assert main(["incident", *what, "-c", str(config)]) == 0
+    out = capsys.readouterr().out
+    assert "\x1b" not in out
+    assert "\nsuspect" not in out
+    assert what == ["list"] or "    > at a\n                at b\n" in out  # a trace stays one
+
+
 @pytest.mark.parametrize(
     ("told", "said"),
     [

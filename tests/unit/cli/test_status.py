@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from aiohttp import web
+from msgspec.structs import replace
 
 from aiopsd.cli import main
 from aiopsd.model import Halt
@@ -89,6 +90,20 @@ async def test_what_is_wrong_why_and_what_is_done(
         "         restart: observe, mode is observe; it would run now",
         "running  rollback-release on service/payments",
     ]
+
+
+async def test_what_others_name_cannot_steer_the_terminal(
+    facts: Facts, tmp_path: Path, capsys: Capture
+) -> None:
+    """Labels come from whoever may write metrics, and a title is made of them."""
+    evil = "down \x1b]0;pwn\x07\x1b[2J\r\nNothing is wrong.\t\x9b"
+    incident = facts.state.incidents["INC-7f3a21"]
+    facts.state.incidents["INC-7f3a21"] = replace(incident, title=evil)
+    assert await status(tmp_path) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1] == r"high     down \x1b]0;pwn\x07\x1b[2J"
+    assert lines[2].startswith(12 * " " + "Nothing is wrong.")
+    assert r"\x9b  INC-7f3a21, " in lines[2]
 
 
 async def test_all_is_well(facts: Facts, tmp_path: Path, capsys: Capture) -> None:
