@@ -11,9 +11,8 @@ from typing import Any, Literal, cast
 
 from msgspec.structs import replace
 
-from aiopsd.config import Config, RuleSettings
+from aiopsd.config import Config, RuleSettings, warm_start
 from aiopsd.config.redaction import held_secrets
-from aiopsd.config.schema import WarmStartSettings
 from aiopsd.contracts import (
     Clock,
     Handler,
@@ -35,7 +34,6 @@ from aiopsd.detectors.suspicious import evidence
 from aiopsd.detectors.watch import SERVICE_LABELS, RuleInfo, Watch
 from aiopsd.errors import ConfigError
 from aiopsd.fitting import teacher
-from aiopsd.fitting.job import Job, Question
 from aiopsd.logs import Miner
 from aiopsd.logs.miner import NAME as LOG_LINES
 from aiopsd.logs.odd_sessions import NAME as ODD_SESSIONS
@@ -59,7 +57,6 @@ from aiopsd.remediation.halt import HaltFile
 from aiopsd.remediation.runner import Reach, Runner
 from aiopsd.series import SeriesTable
 from aiopsd.settings import SecretFile
-from aiopsd.sources.prometheus import PrometheusSettings
 from aiopsd.stores import SqliteStore
 from aiopsd.telemetry import Telemetry, log
 from aiopsd.transforms import BUILT_IN, BuiltIn, Transforms, Unruled
@@ -139,39 +136,10 @@ class House:
         if settings is None:
             return None
         teacher.require()
-        jobs = {
-            name: self._job(source, self._teachable(name), settings)
-            for name, source in self.config.daemon.sources.items()
-            if isinstance(source, PrometheusSettings)
-        }
-        jobs = {name: job for name, job in jobs.items() if job.questions}
+        watches = self.detection.watches.items()
+        teachable = {rule for rule, watch in watches if isinstance(watch.detector, Teachable)}
+        jobs = warm_start.jobs(self.config, settings, self._queries, teachable, self.clock())
         return Warming(jobs, self.detection, self.telemetry, float(settings.timeout))
-
-    def _teachable(self, source: str) -> tuple[Question, ...]:
-        watches = self.detection.watches
-        return tuple(
-            Question(query.rule, query.promql)
-            for query in self._queries(source)
-            if query.rule in watches and isinstance(watches[query.rule].detector, Teachable)
-        )
-
-    def _job(
-        self, source: PrometheusSettings, questions: tuple[Question, ...], warm: WarmStartSettings
-    ) -> Job:
-        step_secs = float(warm.step)
-        end_s = (self.clock() - float(source.delay)) // step_secs * step_secs
-        return Job(
-            url=source.url,
-            headers=source.headers_for(self.config.base),
-            ca_file=str(self.config.base / source.ca_file) if source.ca_file else "",
-            questions=questions,
-            start_s=end_s - float(warm.history),
-            end_s=end_s,
-            step_secs=step_secs,
-            timeout_secs=max(30.0, float(source.timeout)),
-            max_series=warm.series,
-            memory_bytes=warm.memory_mib * 2**20,
-        )
 
     async def _end(self, strangers: list[Anomaly], now_s: float) -> None:
         """Anomalies of rules that are no more have nobody who could end them."""
@@ -254,9 +222,8 @@ class House:
         )
 
     def _detection(self) -> Detection:
-        miner = Miner(
-            self.table, clean=str, sessions=self._sessions()
-        )  # as they are: ``cleaning`` is before it
+        # Lines come to it as they may be kept: ``cleaning`` is before it.
+        miner = Miner(self.table, clean=str, sessions=self._sessions())
         streamed = {r.id: r.selection() for r in self.config.rules if self.config.streamed(r)}
         judged = [r for r in self.config.rules if r.detector is not None]
         unruled = Unruled(self.types) if self.config.daemon.watch_all != "off" else None
