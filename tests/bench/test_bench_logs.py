@@ -67,7 +67,7 @@ def test_labelled_logs() -> None:
 
 def test_styles_that_rules_were_made_with_and_others() -> None:
     require()
-    for part in ("design", "held out", "late"):
+    for part in ("design", "held out", "late", "last"):
         found = table(f"{part}, content", styles("content", part), drain())
         raw = table(f"{part}, raw", styles("raw", part), None)
         later = table(f"{part}, by 1,000 lines", styles("content", part), None, 1000)
