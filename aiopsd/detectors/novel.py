@@ -67,6 +67,7 @@ class Novel:
             near=Column(0.0, np.bool_),  # new by a word only
             since=Column(np.nan),  # first seen in the midst of trouble, and since then
             seen=Column(),  # tick
+            again=Column(0.0, np.bool_),  # it would be news again
         )
 
     def observe(self, batch: Batch) -> Scores:
@@ -95,6 +96,8 @@ class Novel:
         """What came now; a doubtful one goes on being news while it comes in trouble."""
         rows = self._rows
         rows["seen"][at] = self._ticks
+        news = at[rows["again"][at]]
+        rows["until"][news], rows["again"][news] = self._ticks + self.settings.hold, False
         spoken = at[(rows["until"][at] > 0) | ~np.isnan(rows["since"][at])]
         if self._troubled:
             in_trouble = [self._is_troubled(int(one)) for one in rows.series(spoken)]
@@ -111,11 +114,10 @@ class Novel:
 
     def _unlearn(self) -> None:
         """Doubtful ones that came no more while they were news would be news again."""
-        rows, (series, at) = self._rows, self._rows.known()
+        rows, (_, at) = self._rows, self._rows.known()
         quiet = rows["seen"][at] <= self._ticks - self.settings.hold
-        gone = ~np.isnan(rows["since"][at]) & (rows["until"][at] == 0) & quiet
-        if gone.any():
-            rows.forget(series[gone])
+        gone = at[~np.isnan(rows["since"][at]) & (rows["until"][at] == 0) & quiet]
+        rows["again"][gone], rows["since"][gone] = True, np.nan
 
     def _tick(self, time_s: float) -> None:
         if self._last_s is None or abs(time_s - self._last_s) >= SAME_TICK_SECS:
