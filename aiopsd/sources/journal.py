@@ -21,7 +21,7 @@ from aiopsd.model import LogBatch, Position, Reading
 from aiopsd.settings import Duration, Settings
 from aiopsd.sources.fetch import pauses
 from aiopsd.sources.journal_export import ExportReader
-from aiopsd.sources.journal_lines import FIELDS, Read, lines, read
+from aiopsd.sources.journal_lines import FIELDS, Read, finished, lines, read
 from aiopsd.sources.log_ticks import ticks
 
 log = logging.getLogger(__name__)
@@ -29,6 +29,7 @@ log = logging.getLogger(__name__)
 _NS: Final = 10**9
 _CHUNK_BYTES: Final = 2**16
 _MOST: Final = 2000  # entries in one reading
+_GOES_ON_NS: Final = _NS // 10  # a program that prints a trace has said its next line by then
 _QUIET_SECS: Final = 5.0  # that nothing came is news too
 _STOP_SECS: Final = 2.0  # for journalctl to end when it is asked to
 _SAID_BYTES: Final = 300  # of what it complains about
@@ -172,8 +173,12 @@ class JournalSource:
         assert child.stdout is not None  # noqa: S101 - it is a pipe
         loop, reader, over = asyncio.get_running_loop(), ExportReader(FIELDS), False
         told_s = loop.time()
+        held: list[Read] = []  # of events that may go on; told with what comes next, or without
         while not over:
             found, over = await self._gathered(child.stdout, reader)
+            found = held + found
+            whole = len(found) if over else self._finished(found, len(held))
+            found, held = found[:whole], found[whole:]
             if found or loop.time() - told_s >= _QUIET_SECS:
                 told_s = loop.time()
                 yield self._reading(found)
@@ -191,6 +196,12 @@ class JournalSource:
                         return found, True
                     found += self._entries(reader, data)
         return found, False
+
+    def _finished(self, found: Sequence[Read], held: int) -> int:
+        now_ns = int(self._context.clock() * _NS)
+        if len(found) - held >= _MOST:  # there is more to be read at once
+            now_ns = min(now_ns, found[-1].time_ns)
+        return finished(found, now_ns - _GOES_ON_NS, held)
 
     def _entries(self, reader: ExportReader, data: bytes) -> list[Read]:
         """Raises Unreachable on what is no journal."""

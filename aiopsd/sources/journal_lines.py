@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 from typing import Final, NamedTuple
 
 from aiopsd.model import Labels, LogLine
@@ -64,20 +65,39 @@ def _service(unit: str, said: Mapping[str, str]) -> str:
 def lines(entries: Sequence[Read]) -> list[LogLine]:
     """Those of a process that belong together, such as a stack trace, are one line; those of one
     kind share their labels. Empty ones say nothing."""
-    streams: dict[str, list[Read]] = {}
-    for one in entries:
-        streams.setdefault(f"{one.process} {sorted(one.labels.items())}", []).append(one)
-    found = []
-    for stream in streams.values():
-        labels, event = stream[0].labels, [stream[0]]
-        first = begins([one.text for one in stream])
-        for before, one, anew in zip(stream, stream[1:], first[1:], strict=False):
-            if anew or one.time_ns - before.time_ns > TOGETHER_NS:
-                found.append(_line(event, labels))
-                event = []
-            event.append(one)
-        found.append(_line(event, labels))
+    found = [
+        _line([entries[at] for at in event], entries[events[0][0]].labels)
+        for events in _events(entries)
+        for event in events
+    ]
     return sorted((one for one in found if one.text), key=lambda one: one.time_ns)
+
+
+def finished(entries: Sequence[Read], after_ns: int, held: int = 0) -> int:
+    """How many can be handed on: those before an event that may go on, since its newest line came
+    after that. ``held``: so many were waited with before, and are not again."""
+    streams = list(_events(entries))
+    going_on = [last[0] for *_, last in streams if entries[last[-1]].time_ns > after_ns]
+    end = min((at for at in going_on if at >= held), default=len(entries))
+    for event in sorted(chain.from_iterable(streams), reverse=True):
+        if event[0] < end <= event[-1]:  # it would be cut: it waits as well
+            end = event[0]
+    return end if end >= held else len(entries)
+
+
+def _events(entries: Sequence[Read]) -> Iterator[list[list[int]]]:
+    """Of each process: its events, as places of their lines."""
+    streams: dict[str, list[int]] = {}
+    for at, one in enumerate(entries):
+        streams.setdefault(f"{one.process} {sorted(one.labels.items())}", []).append(at)
+    for stream in streams.values():
+        events = [stream[:1]]
+        first = begins([entries[at].text for at in stream])
+        for before, at, anew in zip(stream, stream[1:], first[1:], strict=False):
+            if anew or entries[at].time_ns - entries[before].time_ns > TOGETHER_NS:
+                events.append([])
+            events[-1].append(at)
+        yield events
 
 
 def _line(event: Sequence[Read], labels: Labels) -> LogLine:

@@ -257,6 +257,21 @@ async def test_a_backlog_comes_tick_by_tick(machine: Machine) -> None:
     assert {len(batch.lines) for batch in machine.batches} == {2}
 
 
+async def test_a_trace_that_comes_in_two_readings_is_one_line(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is read at once, 64 KiB, has its first half and not its second."""
+    monkeypatch.setattr("aiopsd.sources.journal._MOST", 1)
+    other, first, second = "x" * 30_000, "ERROR " + "y" * 33_000, "    at " + "z" * 30_000
+    machine.write(other, _PID="1")
+    machine.write(first, second, _PID="7")
+    async with machine.running(every=Duration(2)):
+        await machine.until(other, f"{first}\n{second}")
+    async with machine.running(machine.readings.all[-1].position, every=Duration(0.02)):
+        machine.write("next")
+        await machine.until("next")
+
+
 async def test_silence_is_news_too(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("aiopsd.sources.journal._QUIET_SECS", 0.05)
     async with machine.running():
@@ -264,8 +279,11 @@ async def test_silence_is_news_too(machine: Machine, monkeypatch: pytest.MonkeyP
         assert machine.readings.all[0].items == (LogBatch(NOW_S, ()),)
 
 
-async def test_a_busy_daemon_holds_it_back(machine: Machine) -> None:
+async def test_a_busy_daemon_holds_it_back(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Nobody asks for the next reading: the pipe is full, and journalctl waits."""
+    monkeypatch.setattr("aiopsd.sources.journal._MOST", 20)
     machine.write("x" * 50_000, *["y" * 50_000] * 200)
     settings = JournalSettings(program=str(machine.program), every=Duration(0.02))
     stream = settings.build(machine.witness.context("j")).stream(None)

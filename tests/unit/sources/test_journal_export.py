@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from aiopsd.model import LogLine
 from aiopsd.sources.journal_export import MAX_FIELD_BYTES, Entry, ExportReader
-from aiopsd.sources.journal_lines import Read, lines, read
+from aiopsd.sources.journal_lines import Read, finished, lines, read
 from tests.loopback.journal_export import entry, said
 
 WANTED = ("A", "B", "MESSAGE")
@@ -131,6 +131,21 @@ def test_lines_of_one_process_that_belong_together() -> None:
     texts = [(line.time_ns / NS, line.text) for line in found]
     assert texts == [(1, "ERROR x\n  at y\nCaused by: z"), (1.1, "other"), (9, "  long after")]
     assert isinstance(found[0], LogLine)
+
+
+def test_an_event_that_may_go_on_is_waited_for_once() -> None:
+    def at(secs: float, text: str, pid: str = "7") -> Read:
+        return Read(f"c{secs}", int(secs * NS), {}, pid, text)
+
+    entries = [at(1, "done"), at(2, "ERROR boom"), at(2.01, "other", "8"), at(2.02, "  at x")]
+    assert finished(entries, after_ns=2 * NS) == 1
+    assert finished(entries, after_ns=3 * NS) == 4  # long ago: nothing follows any more
+    assert finished(entries, after_ns=2 * NS, held=1) == 1
+    assert finished(entries, after_ns=2 * NS, held=2) == 4  # the trace is told, and not cut
+    assert finished([*entries, at(2.03, "new", "9")], after_ns=int(2.025 * NS)) == 4
+    closed = [at(1, "ERROR a"), at(1.1, "new", "8"), at(1.2, "  at b"), at(1.3, "next")]
+    assert finished(closed, after_ns=int(1.05 * NS)) == 0  # else the trace would be cut
+    assert finished([], after_ns=0) == 0
 
 
 def test_as_it_is_written() -> None:
