@@ -24,6 +24,8 @@ Block = dict[str, Any]
 TEXT_LIMIT = 3000  # of a message without blocks
 URL_LIMIT = 3000
 CLOSE = 0.1  # two suspects whose scores are this close: it is not clear yet
+SAMPLE_CHARS = 300  # of a log line
+_NO_LINE = ("runbook: ", "no data")
 NEEDS_YOU = "Needs you"
 WORDS: dict[Outcome | None, str] = {
     "healed": "Healed", "healed_by_itself": "Healed by itself", "denied": "Denied",
@@ -67,7 +69,8 @@ def render(incident: Incident, runs: Sequence[Run], page_url: str = "") -> Messa
     cause = _cause(incident)
     fields = [f"*{name}*\n{value}" for name, value in _facts(incident)]
     doing = _doing(incident, runs)
-    contexts = [line for line in (_shape(incident), _latest(incident, runs)) if line]
+    beside = (_shape(incident), _sample(incident), _latest(incident, runs))
+    contexts = [line for line in beside if line]
     foot = _foot(incident, runs)
     blocks: list[Block] = [
         {"type": "header", "text": {"type": "plain_text", "text": head, "emoji": False}},
@@ -156,6 +159,14 @@ def _worst(incident: Incident) -> Anomaly | None:
     """What still hurts most; when nothing does, what hurt most."""
     left = [a for a in incident.anomalies if not a.closed] or incident.anomalies
     return max(left, key=lambda a: (SEVERITIES.index(a.severity), a.score), default=None)
+
+
+def _sample(incident: Incident) -> str:
+    """A log line of what is strange: the newest of the strangest."""
+    spoken = [a for a in incident.anomalies if a.kind == "log-novelty" and a.evidence]
+    worst = max(spoken, key=lambda a: (not a.closed, a.score), default=None)
+    lines = [one for one in worst.evidence if not one.startswith(_NO_LINE)] if worst else []
+    return f"Says: {code(lines[-1], SAMPLE_CHARS)}" if lines else ""
 
 
 def _impact(anomaly: Anomaly) -> str:

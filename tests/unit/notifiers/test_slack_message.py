@@ -192,3 +192,15 @@ def test_a_cut_breaks_no_escape(text: str, limit: int) -> None:
     for shown in (said(text, limit), code(text, limit)[1:-1]):
         assert len(shown) <= limit
         assert not re.search(r"[<>`]|&(?!(amp|lt|gt);)", shown)
+
+
+def test_a_log_line_of_what_is_strange_is_shown_as_it_is() -> None:
+    first, *rest = stories.ranked().anomalies
+    line = "ERROR <!channel> payment `refused` & <http://evil|click>"
+    strange = replace(first, kind="log-novelty", evidence=("new", line, "runbook: https://x"))
+    message = render(replace(stories.ranked(), anomalies=(strange, *rest)), (), PAGE)
+    assert f"Says: {code(line, 300)}" in texts(message)
+    assert "<!channel>" not in message.alone
+    assert_fits(message)
+    none = replace(first, kind="log-novelty", evidence=("runbook: https://x", "no data"))
+    assert "Says:" not in render(replace(stories.ranked(), anomalies=(none,)), ()).alone
