@@ -11,8 +11,8 @@ from functools import lru_cache
 from typing import Final, NamedTuple, Protocol, TypeAlias
 
 from aiopsd.errors import Refused
-from aiopsd.logs import session_keys
 from aiopsd.failure_words import fails
+from aiopsd.logs import session_keys
 from aiopsd.logs.reader import MAX_LINE, Reader
 from aiopsd.logs.surprise import WARM, Judged, Reason, Surprise
 from aiopsd.logs.templates import Templates

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aiopsd.logs import session_keys, sessions
 from aiopsd.failure_words import fails
+from aiopsd.logs import session_keys, sessions
 from aiopsd.logs.sessions import Session, Sessions
 from aiopsd.logs.surprise import FLAG, MAX_TEMPLATES, SHORT, Judged, Surprise, bucket
 
