@@ -24,6 +24,8 @@ SETTINGS: dict[str, Any] = {
     "peer": {"group_by": (), "min_peers": 3},
     "halfspace": {"group_by": ()},
     "step": {"hold": 5},
+    "stopped": {},
+    "share": {},
 }
 MEMBERS = [one(**SETTINGS[str(one.__struct_config__.tag)]) for one in get_args(DetectorSettings)]
 SERIES = 4
