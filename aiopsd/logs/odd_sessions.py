@@ -45,19 +45,17 @@ class _Writer:
         self.why = ""
 
     def key(self, line: LogLine) -> str:
-        for name in session_keys.LABELS:
-            if line.labels.get(name):
-                return line.labels[name]
+        labels = line.labels
+        if not labels.keys().isdisjoint(session_keys.LABELS):
+            return next(filter(None, map(labels.get, session_keys.LABELS)), "")
         if self.pattern is None:
             self.first.append(line.text[:READ_CHARS])
             if len(self.first) >= LOOK:
                 found = session_keys.find(self.first)
                 self.pattern = session_keys.KNOWN[found] if found else NONE
                 self.first = []
-        if not self.pattern:
-            return ""
-        found_ids = session_keys.ids(_compiled(self.pattern), line.text[:READ_CHARS])
-        return found_ids[0] if found_ids else ""
+        found = _compiled(self.pattern).search(line.text[:READ_CHARS]) if self.pattern else None
+        return next(filter(None, found.groups()), found[0]) if found else ""
 
 
 class OddSessions:
@@ -92,7 +90,8 @@ class OddSessions:
                 over = writer.sessions.feed(
                     line.time_ns / 1e9, key, known.template, trusted=name[1] not in self.troubled
                 )
-                self._count(name, writer, over, odd)
+                if over:
+                    self._count(name, writer, over, odd)
         joins = self._templates.joins
         for name, writer in self._writers.items():
             if writer.sessions.surprise.seen or len(writer.sessions):
