@@ -51,11 +51,11 @@ class _Writer:
         if self.pattern is None:
             self.first.append(line.text[:READ_CHARS])
             if len(self.first) >= LOOK:
-                found = session_keys.find(self.first)
-                self.pattern = session_keys.KNOWN[found] if found else NONE
+                name = session_keys.find(self.first)
+                self.pattern = session_keys.KNOWN[name] if name else NONE
                 self.first = []
         found = _compiled(self.pattern).search(line.text[:READ_CHARS]) if self.pattern else None
-        return next(filter(None, found.groups()), found[0]) if found else ""
+        return next(filter(None, (*found.groups(), found[0])), "") if found else ""
 
 
 class OddSessions:
