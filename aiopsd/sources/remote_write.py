@@ -26,6 +26,7 @@ from aiopsd.sources.pushed_senders import Senders
 from aiopsd.sources.pushed_snappy import unpacked
 from aiopsd.sources.remote_write_gather import Gathering
 from aiopsd.sources.remote_write_intake import Counts, Written
+from aiopsd.sources.remote_write_odd_times import OddTimes
 from aiopsd.sources.remote_write_ticks import Ticks
 from aiopsd.sources.remote_write_v1 import Version1
 from aiopsd.sources.remote_write_v2 import Version2
@@ -75,6 +76,7 @@ class _Request:
     """One that waits for its answer, or would, had its sender not given up."""
 
     number: int
+    sender: str
     written: Written
     scored: asyncio.Future[None]
 
@@ -97,6 +99,7 @@ class RemoteWriteSource:
         self._waiting: dict[int, _Request] = {}
         self._waiting_samples = self._coming_bytes = 0
         self._course = Course()
+        self._odd_times = OddTimes(context.name, context.table)
         self._told: set[tuple[str, int]] = set()  # senders, and how they were refused
         self._streaming = False
         if settings.path in context.routes:
@@ -139,11 +142,17 @@ class RemoteWriteSource:
         self._senders.begin(self._context.clock(), self._course.senders)
 
     def _handed_on(self, requests: list[_Request]) -> Reading:
-        late, ahead = self._ticks.late, self._ticks.ahead
+        ticks = self._ticks
+        late, ahead, thinned = ticks.late, ticks.ahead, ticks.thinned
         until_ms = int(1000 * (self._context.clock() + AHEAD_SECS))
-        batches = self._ticks.batches([one.written for one in requests], until_ms)
-        self._context.count("late_samples", self._ticks.late - late)
-        self._context.count("ahead_samples", self._ticks.ahead - ahead)
+        batches = ticks.batches([one.written for one in requests], until_ms)
+        self._context.count("late_samples", ticks.late - late)
+        self._context.count("ahead_samples", ticks.ahead - ahead)
+        self._context.count("thinned_samples", ticks.thinned - thinned)
+        for one in requests:
+            self._odd_times.look(one.sender, one.written, until_ms)
+            if ticks.thinned > thinned and ticks.crowd in one.written.series:
+                self._odd_times.thinned(one.sender, ticks.crowd)
         gap = self._course.reach(batches[-1].time_s) if batches else None
         if gap is not None:
             self._say(gap)
@@ -205,7 +214,7 @@ class RemoteWriteSource:
         if len(self._context.types) < _MOST_TYPES:
             short = ((name, kind) for name, kind in written.types.items() if len(name) < _MOST_NAME)
             self._context.types.update(short)
-        await self._scored(written, writer)
+        await self._scored(written, writer, request.remote or "unknown")
         return written
 
     async def _received(self, request: web.Request, reader: Version1 | Version2) -> Written:
@@ -242,12 +251,12 @@ class RemoteWriteSource:
         except Malformed as error:
             raise Wrong(400, f"not a remote_write request: {error}") from None
 
-    async def _scored(self, written: Written, writer: Any) -> None:
+    async def _scored(self, written: Written, writer: Any, sender: str) -> None:
         if not self._streaming:
             raise Wrong(503, "stopping")
         self._course.request += 1
         scored = asyncio.get_running_loop().create_future()
-        one = _Request(self._course.request, written, scored)
+        one = _Request(self._course.request, sender, written, scored)
         self._waiting[one.number] = one
         self._waiting_samples += len(written.series)
         self._gathering.bring(writer, one)

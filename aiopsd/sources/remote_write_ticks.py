@@ -2,7 +2,8 @@
 
 Every target of a sender has times of its own, to the millisecond. Times are rounded down, so that
 what was scraped at about the same time is judged together; a series that has two samples within
-one step keeps the true time of the second.
+one step keeps the true time of the second. Each time is a tick, and costs like one: where a request
+crowds its steps with many, the last sample of each stands for the others, which are counted.
 """
 
 from __future__ import annotations
@@ -16,7 +17,10 @@ from aiopsd.model import Batch, Indexes
 from aiopsd.sources.remote_write_intake import Written
 from aiopsd.sources.remote_write_series import Times
 
+Flags = NDArray[np.bool_]
 _NEVER = -1  # nothing was measured before 1970; what says so has no time
+_MOST_BETWEEN = 1_000  # ticks between the steps of what was gathered; about half a second of work
+_USUAL = 2  # of one series in a step: nobody who scrapes once in a step, more or less, has more
 
 
 class Ticks:
@@ -25,6 +29,8 @@ class Ticks:
     def __init__(self, resolution_ms: int) -> None:
         self.late = 0  # out of order by more than was gathered, or there already
         self.ahead = 0  # from a clock that is not ours
+        self.thinned = 0  # too many within a step
+        self.crowd = -1  # the series of which one was thinned last
         self._step_ms = max(resolution_ms, 1)
         self._seen_ms: Times = np.full(1024, _NEVER)  # by series
         self._place: Indexes = np.zeros(1024, np.int32)  # by series, scratch
@@ -52,6 +58,10 @@ class Ticks:
         if not new.all():
             series, times_ms, values = series[new], times_ms[new], values[new]
             before_ms = before_ms[new]
+        kept = self._kept(series, times_ms, before_ms)
+        if kept is not None:
+            series, times_ms, values = series[kept], times_ms[kept], values[kept]
+            before_ms, _ = self._before(series, times_ms)
         self._seen_ms[series] = times_ms  # of a series that comes twice, the last one stays
         steps_ms = times_ms - times_ms % self._step_ms
         at_ms = np.where(before_ms < steps_ms, steps_ms, times_ms)
@@ -62,6 +72,23 @@ class Ticks:
             for part in np.split(order, cuts)
             if len(part)  # there is an empty one where there is no sample at all
         ]
+
+    def _kept(self, series: Indexes, times_ms: Times, before_ms: Times) -> Flags | None:
+        """Those to keep, where the steps are crowded; of each crowd, the last. In order."""
+        steps_ms = times_ms - times_ms % self._step_ms
+        between = times_ms[before_ms >= steps_ms]
+        if len(between) <= _MOST_BETWEEN or len(np.unique(between)) <= _MOST_BETWEEN:
+            return None
+        last = np.ones(len(series), np.bool_)  # of its series, within its step
+        last[:-1] = (series[1:] != series[:-1]) | (steps_ms[1:] != steps_ms[:-1])
+        ends = np.flatnonzero(last)
+        sizes = np.diff(ends, prepend=-1)
+        kept: Flags = last | np.repeat(sizes <= _USUAL, sizes)
+        if kept.all():
+            return None
+        self.thinned += len(kept) - int(kept.sum())
+        self.crowd = int(series[~kept][-1])
+        return kept
 
     def _before(self, series: Indexes, times_ms: Times) -> tuple[Times, NDArray[np.intp] | None]:
         """The time of the sample before each, and an order in which each comes after it."""

@@ -170,6 +170,39 @@ async def test_a_sample_far_in_the_future_is_dropped() -> None:
         assert one.witness.counts["ahead_samples"] == 1
 
 
+@pytest.mark.parametrize(
+    ("time_ms", "said"),
+    [
+        (32_503_680_000_000, "samples of 3000-01-01T00:00:00+00:00, in the future: look at"),
+        (-5, "samples of -5 ms, before 1970: is it in milliseconds?"),
+        (2**63 - 1, f"samples of {2**63 - 1} ms, in the future: look at"),
+    ],
+)
+async def test_a_time_that_cannot_be_is_said_once(
+    time_ms: int, said: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The sender has its 204, and nothing of it is ever scored."""
+    async with hook() as one, committing(one) as readings:
+        for _ in range(2):
+            assert await one.write(up("a", time_ms=time_ms), up("b")) == 204
+        assert [job for job, _, _ in samples(one, readings)] == ["b"]
+    lines = [line for line in caplog.messages if "samples of" in line]
+    assert len(lines) == 1
+    assert f"source=rw drops some of what 127.0.0.1 writes, such as of up: {said}" in lines[0]
+
+
+async def test_a_crowded_request_is_few_ticks_and_said_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    crowd = Series([("__name__", "load")], [(1.0, T - 50_000 + ms) for ms in range(50_000)])
+    async with hook() as one, committing(one) as readings:
+        assert await one.write(crowd) == 204
+        assert len(readings.batches()) == 500
+        assert one.witness.counts["thinned_samples"] == 49_500
+    (line,) = [line for line in caplog.messages if "within `resolution`" in line]
+    assert "such as of load: many samples" in line
+
+
 # --- what is answered 503, so that it comes again ---------------------------------------------
 
 

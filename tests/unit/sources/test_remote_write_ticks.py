@@ -54,6 +54,27 @@ def test_two_samples_within_one_step_are_two() -> None:
     assert ticks.late == 0
 
 
+def test_a_crowd_within_each_step_is_thinned_to_its_last() -> None:
+    """Or one request of 16 MiB is minutes of work, in which nobody else is heard."""
+    ticks = Ticks(100)
+    crowd = [(0, T + ms, float(ms)) for ms in range(100_000)]
+    calm = [(1, T + ms, float(ms)) for ms in range(40, 100_000, 60)]  # two in most steps
+    found = plain(ticks.batches([written(*crowd, *calm)], END))
+    assert len(found) < 2000
+    assert [values[0] for _, values in found if 0 in values] == [*range(99, 100_000, 100)]
+    assert sum(1 in values for _, values in found) == len(calm), "others lose nothing"
+    assert (ticks.thinned, ticks.crowd, ticks.late) == (99_000, 0, 0)
+    assert ticks.batches([written(*crowd)], END) == []
+
+
+def test_who_scrapes_as_fast_as_the_steps_loses_nothing() -> None:
+    """Times jitter, so that two are in one step; much may have waited to be sent."""
+    ticks = Ticks(100)
+    flow = [(0, T + 200 * n + jitter, float(n)) for n in range(5000) for jitter in (1, 98)]
+    found = ticks.batches([written(*flow)], END)
+    assert (sum(len(one.series) for one in found), ticks.thinned) == (10_000, 0)
+
+
 def test_a_request_sent_again_gives_nothing() -> None:
     ticks = Ticks(100)
     one = written((0, T + 50, 2.0), (0, T + 10, 1.0), (1, T + 10, 9.0))
