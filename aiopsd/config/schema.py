@@ -96,6 +96,22 @@ class RuleSettings(Settings, frozen=True, kw_only=True):
             if self.promql or self.select:
                 raise ValueError("`logql` stands alone: no `promql` or `select` beside it")
             checked_metric(self.logql)
+        if not self.select and (idle := self._only_of_select()):
+            asked = "logql" if self.logql else "promql"
+            raise ValueError(f"{', '.join(idle)}: belongs to `select`, and says nothing to "
+                             f"`{asked}`: write it in the query")  # fmt: skip
+
+    def _only_of_select(self) -> list[str]:
+        """What is written, other than the default, and only a stream is asked by."""
+        said = {
+            "as": self.as_ != "value",
+            "by": self.by,
+            "without": self.without,
+            "over": self.over is not None,
+            "window": self.window != Duration(60),
+            "agg": self.agg != "sum",
+        }
+        return [f"`{name}`" for name, written in said.items() if written]
 
     def selection(self) -> Selection:
         window_secs = float(self.window)
