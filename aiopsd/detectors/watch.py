@@ -18,6 +18,7 @@ from aiopsd.rows import Column, Rows, pack, unpack
 
 SERVICE_LABELS: Final = ("service", "job", "app", "unit", "instance", "deployment")
 CALLEE_LABELS: Final = ("server", "callee", "destination_app", "destination_workload")
+PLACE_LABELS: Final = ("namespace", "pod", "container", "host", "node")
 RECENT: Final = 32  # values kept for a sparkline
 
 
@@ -151,7 +152,9 @@ class Watch:
 
     def _title(self, verdict: Verdict, entity: Labels, labels: Labels) -> str:
         """Such as ``error ratio checkout 11.8 %, expected 0-1.2 %``."""
-        unit, name = self.info.unit, " ".join(entity.values())
+        unit = self.info.unit
+        entity = entity or _told_apart(labels)
+        name = " ".join(entity.values())
         subject = " ".join(part for part in (self.info.title, name) if part) or self.info.id
         rest = {k: v for k, v in labels.items() if k not in entity}
         if self._tag == "novel":
@@ -241,6 +244,11 @@ def _service(entity: Mapping[str, str], labels: Mapping[str, str]) -> str:
     named = [entity.get(name) for name in (*SERVICE_LABELS, *CALLEE_LABELS)]
     usual = [labels.get(name) for name in SERVICE_LABELS]
     return next((name for name in [*named, *usual, *entity.values()] if name), "")
+
+
+def _told_apart(labels: Labels) -> Labels:
+    """What usually says which one it is, where a rule's own labels are not there."""
+    return {name: labels[name] for name in (*SERVICE_LABELS, *PLACE_LABELS) if labels.get(name)}
 
 
 def _finite_span(verdict: Verdict) -> tuple[float, float]:

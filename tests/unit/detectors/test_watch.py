@@ -129,6 +129,14 @@ def test_service_and_entity(series: int, entity: tuple[str, ...], service: str, 
     assert found.title == f"load of {name} 7, limit 1".replace("  ", " ")
 
 
+def test_a_title_tells_apart_what_the_rule_has_no_label_for() -> None:
+    labels = [{"job": "node", "instance": f"{host}:9100", "zone": "z"} for host in "ab"]
+    one = watch(ThresholdSettings(below=1), labels=dict(enumerate(labels)), title="ups", unit="")
+    found = tick(one, 1.0, 0.0, 0.0)
+    assert [a.title for a in found] == [f"ups node {host}:9100 0, limit 1" for host in "ab"]
+    assert found[0].entity == {}, "what playbooks and fingerprints go by is as the rule says"
+
+
 def test_every_anomaly_can_be_written_as_json() -> None:
     one = watch(ThresholdSettings(above=1))
     for values in ([1e300, -1e300], [np.nan, np.inf]):
