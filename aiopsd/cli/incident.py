@@ -91,6 +91,10 @@ def _line(incident: Incident) -> str:
 
 def _told(incident: Incident, runs: list[Run], decisions: list[Decision]) -> Iterator[str]:
     yield _line(incident)
+    lasting = [one.title for one in incident.anomalies if not one.closed]
+    if lasting and not incident.closed and incident.title not in lasting:
+        more = f" and {len(lasting) - 1} more" if len(lasting) > 1 else ""
+        yield f"  that is over; what lasts: {lasting[0]}{more}"
     for anomaly in incident.anomalies:
         yield from _explained(anomaly, over=incident.closed)
     for place, suspect in enumerate(incident.suspects, 1):

@@ -47,6 +47,7 @@ def _lines(found: dict[str, list[dict[str, Any]]], now_s: float) -> Iterator[str
     for incident in open_:
         age = _age(now_s - incident["opened_s"])
         yield f"{incident['severity']:8} {incident['title']}  {incident['id']}, {age}"
+        yield from _lasting(incident)
         for suspect in incident.get("suspects", [])[:1]:
             yield f"         likely {suspect['id']} {suspect['score']:.2f}"
         for ended in (r for r in found["runs"] if r["incident"] == incident["id"]):
@@ -58,6 +59,14 @@ def _lines(found: dict[str, list[dict[str, Any]]], now_s: float) -> Iterator[str
         state = run_.get("state", "running")
         if state != "closed":
             yield f"{state:8} {run_['playbook']} on {run_['target']}"
+
+
+def _lasting(incident: dict[str, Any]) -> Iterator[str]:
+    """What holds it open, where what named it is over: the name stays while it heals."""
+    titles = [a["title"] for a in incident.get("anomalies", []) if a.get("ended_s") is None]
+    if titles and incident["title"] not in titles:
+        more = f" and {len(titles) - 1} more" if len(titles) > 1 else ""
+        yield f"         that is over; what lasts: {titles[0]}{more}"
 
 
 def _unable(found: dict[str, list[dict[str, Any]]], now_s: float) -> Iterator[str]:

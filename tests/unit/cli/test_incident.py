@@ -51,6 +51,15 @@ def test_show_explains_why_it_fired_who_is_suspected_and_what_was_done(
     ]
 
 
+def test_show_says_what_lasts_when_what_named_it_is_over(tmp_path: Path, capsys: Capture) -> None:
+    over = replace(journal.ANOMALY, ended_s=journal.START_S + 60)
+    slow = replace(journal.ANOMALY, id="slow", title="slow")
+    one = replace(journal.OPEN, anomalies=(over, slow))
+    config = asyncio.run(journal.write(tmp_path, one))
+    assert main(["incident", "show", one.id, "-c", str(config)]) == 0
+    assert capsys.readouterr().out.splitlines()[1] == "  that is over; what lasts: slow"
+
+
 @pytest.mark.parametrize("what", [["list"], ["show", "INC-evil"]])
 def test_what_others_name_cannot_steer_the_terminal(
     what: list[str], tmp_path: Path, capsys: Capture

@@ -92,6 +92,18 @@ async def test_what_is_wrong_why_and_what_is_done(
     ]
 
 
+async def test_what_lasts_when_what_named_it_is_over(
+    facts: Facts, tmp_path: Path, capsys: Capture
+) -> None:
+    over = replace(journal.ANOMALY, ended_s=journal.START_S + 60)
+    slow, slower = (replace(over, id=t, title=t, ended_s=None) for t in ("slow", "slower"))
+    incident = replace(journal.OPEN, anomalies=(over, slow, slower))
+    facts.state.incidents[incident.id] = incident
+    assert await status(tmp_path) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[2] == "         that is over; what lasts: slow and 1 more"
+
+
 async def test_what_others_name_cannot_steer_the_terminal(
     facts: Facts, tmp_path: Path, capsys: Capture
 ) -> None:
