@@ -20,6 +20,7 @@ from aiopsd.sources.loki_query import checked_metric
 from aiopsd.transforms import PREFIX, Agg, As, Selection, compile_selection
 
 STATE = "state"
+LONGEST_FOR_SECS = 30 * 86400.0  # what lasts longer without a break is how things are
 _RULE_ID = re.compile(r"[A-Za-z_][\w.:-]*", re.ASCII)
 
 
@@ -68,6 +69,8 @@ class RuleSettings(Settings, frozen=True, kw_only=True):
         self._check_sessions()
         if not self.entity:
             raise ValueError("`entity` is empty: which labels name the sick thing?")
+        if self.for_ > LONGEST_FOR_SECS:
+            raise ValueError(f"`for: {self.for_}` is too long to ever speak; at most 30d")
         if self.every is not None and self.every < 1:
             raise ValueError(f"`every: {self.every}` is too often; at least 1s")
         if self.select and self.by and not set(self.by) & set(self.entity):

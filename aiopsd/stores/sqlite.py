@@ -20,7 +20,9 @@ from aiopsd.contracts import Clock
 from aiopsd.errors import ConfigError, JournalFailed
 from aiopsd.model import AnyEvent, Event
 from aiopsd.stores import pieces
+from aiopsd.telemetry import log
 
+RESTORE = 'see "Backup and restore" in docs/operations.md'
 T = TypeVar("T")
 
 VERSION = 1
@@ -53,9 +55,11 @@ class SqliteStore:
         try:
             return await loop.run_in_executor(self._thread, work, self._db)
         except sqlite3.Error as error:
-            raise JournalFailed(f"the journal {self._path} cannot be kept: {error}") from error
+            raise JournalFailed(
+                f"the journal {self._path} cannot be kept: {_why(error)}"
+            ) from error
         except (msgspec.DecodeError, UnicodeDecodeError) as error:  # to be started again is no help
-            raise ConfigError(f"the journal {self._path} is damaged: {error}") from error
+            raise ConfigError(f"the journal {self._path} is damaged: {error}; {RESTORE}") from error
 
     async def append(self, *events: AnyEvent) -> None:
         now = self._clock()
@@ -154,6 +158,9 @@ def _open(path: Path, read_only: bool) -> sqlite3.Connection:
             db = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=10)
         else:
             path.parent.mkdir(parents=True, exist_ok=True)
+            if path.exists() and not path.stat().st_size:
+                log.warning("the journal %s is empty: starting as new, without incidents and what "
+                            "was learned; %s", path, RESTORE)  # fmt: skip
             db = sqlite3.connect(path, timeout=10)
             db.execute("pragma journal_mode = wal")
             db.execute("pragma synchronous = full")
@@ -161,8 +168,15 @@ def _open(path: Path, read_only: bool) -> sqlite3.Connection:
     except (sqlite3.OperationalError, OSError) as error:  # a full disk: may be over by and by
         raise JournalFailed(f"the journal {path} cannot be opened: {error}") from error
     except sqlite3.Error as error:
-        raise ConfigError(f"the journal {path} cannot be opened: {error}") from error
+        raise ConfigError(f"the journal {path} cannot be opened: {_why(error)}") from error
     return db
+
+
+def _why(error: sqlite3.Error) -> str:
+    """A file that is no database any more will not be one by waiting."""
+    code = getattr(error, "sqlite_errorcode", None)
+    lost = code is not None and code & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+    return f"{error}; {RESTORE}" if lost else str(error)
 
 
 def _check_version(db: sqlite3.Connection, path: Path, read_only: bool) -> None:

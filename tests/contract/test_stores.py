@@ -102,9 +102,20 @@ async def test_a_second_process_reads_while_the_first_writes(tmp_path: Path, clo
 async def test_what_is_no_journal_is_refused_with_its_path(tmp_path: Path, clock: Clock) -> None:
     path = tmp_path / "journal.db"
     path.write_bytes(b"this is not a database, not at all" * 100)
-    with pytest.raises(ConfigError, match=r"journal\.db cannot be opened"):
+    with pytest.raises(ConfigError, match=r"journal\.db cannot be opened: .*Backup and rest"):
         SqliteStore(path, clock)
     assert path.read_bytes().startswith(b"this is not")
+
+
+async def test_an_empty_journal_is_said(
+    tmp_path: Path, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It was there, and what was in it is lost; where there was none, all is as it should be."""
+    (tmp_path / "journal.db").touch()
+    for folder in (tmp_path, tmp_path / "new"):
+        await SqliteStore(folder / "journal.db", clock).close()
+    (line,) = [line for line in caplog.messages if "is empty: starting as new" in line]
+    assert f"{tmp_path}/journal.db" in line
 
 
 async def test_a_journal_that_cannot_be_written_says_so(tmp_path: Path, clock: Clock) -> None:
@@ -207,6 +218,6 @@ async def test_a_damaged_journal_is_said_in_a_sentence(tmp_path: Path, body: byt
     store = SqliteStore(tmp_path / "journal.db", lambda: 100.0)
     with sqlite3.connect(tmp_path / "journal.db") as db:
         db.execute("insert into things values ('Incident', 'INC-1', 1, 1.0, 1, ?)", (body,))
-    with pytest.raises(ConfigError, match=r"journal\.db is damaged: "):
+    with pytest.raises(ConfigError, match=r"journal\.db is damaged: .*Backup and restore"):
         await store.current(Incident)
     await store.close()

@@ -329,6 +329,7 @@ WRONG_RULES = [
     ("{type: threshold, above: 0.5}", "{type: threshold}", "13:5: a threshold needs `above` or"),
     ('{job="shop"}', '{job="shop}', "9:5: `select`, column 42: expected a quoted text"),
     ("for: 1m", "over: up\n    as: rate", "4:5: `as`, `over`: belongs to `select`, and says"),
+    ("for: 1m", "for: 1000w", "4:5: `for: 7000d` is too long to ever speak; at most 30d"),
     ("for: 1m", "by: [a]", "4:5: `by`: belongs to `select`, and says nothing to `promql`"),
     ("for: 1m", "window: 5m", "4:5: `window`: belongs to `select`"),
     ("for: 1m", "agg: max\n    without: [a]", "4:5: `without`, `agg`: belongs to `select`"),
