@@ -89,17 +89,25 @@ def pytest_configure(config: pytest.Config) -> None:
         )
 
 
+ALONE = ("chaos", "e2e")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Which tests one worker runs: a file's together, and all of the one system manager's.
 
     Those with a daemon of their own take long, wait for most of it and share nothing: each goes
-    to whoever is free.
+    to whoever is free. They come spread among the others, which have work for the processor
+    meanwhile.
     """
     for item in items:
         folder = item.path.parent.name
-        if folder not in ("chaos", "e2e"):
+        if folder not in ALONE:
             group = folder if folder == "systemd" else str(item.path)
             item.add_marker(pytest.mark.xdist_group(group))
+    alone = [item for item in items if item.path.parent.name in ALONE]
+    others = [item for item in items if item.path.parent.name not in ALONE]
+    place = {id(one): n / len(part) for part in (alone, others) for n, one in enumerate(part)}
+    items.sort(key=lambda item: place[id(item)])
 
 
 def pytest_report_header() -> list[str]:

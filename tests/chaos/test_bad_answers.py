@@ -215,5 +215,5 @@ async def test_a_target_with_new_series_in_every_answer(daemon: Daemon, exporter
         grown_mb = memory_mb(daemon) - full_mb
         print(f"{full_mb:.0f} MB when full, {grown_mb:+.0f} MB {time.monotonic() - began:.0f} s on")
         # 400,000 more names would be over 100 MB. Peaks, which a checkpoint makes every second.
-        assert grown_mb < 60
+        assert grown_mb < 80
         await _unharmed(daemon, exporter, incident)

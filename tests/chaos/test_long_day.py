@@ -14,6 +14,7 @@ import pytest
 import aiopsd.correlation.changes
 import aiopsd.pipeline
 import aiopsd.pipeline.facts
+import aiopsd.redaction.redactor
 from aiopsd.app import House
 from aiopsd.config import load
 from aiopsd.stores import SqliteStore
@@ -59,6 +60,7 @@ def test_a_day_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(aiopsd.pipeline, "FORGET_SERIES_SECS", KEEP_SECS)
     monkeypatch.setattr(aiopsd.pipeline, "REMEMBER_SECS", KEEP_SECS)
     monkeypatch.setattr(aiopsd.correlation.changes, "KEEP_SECS", KEEP_SECS)
+    monkeypatch.setattr(aiopsd.redaction.redactor, "MOST_VALUES", 200)
     # A busy moment is minutes here.
     monkeypatch.setattr(aiopsd.pipeline.facts, "STILL_SECS", HOUR_SECS)
     _write(tmp_path, CONFIG)
@@ -71,6 +73,7 @@ def test_a_day_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyP
         path: (morning.lengths[path], length)
         for path, length in evening.lengths.items()
         if length > 1.25 * morning.lengths[path] + 60
+        and "._kept" not in path  # views of rows: few, and made anew
     }
     assert not grown
     assert evening.objects < 1.1 * morning.objects + 1000

@@ -611,7 +611,8 @@ async def _read_once(
         await asyncio.sleep(away_secs)
     await world.read(600)
     assert not due
-    assert not world.house.counts["lost_lines_suspected"]
+    # Where even two lines are too large a page, one may have company that nobody can be shown.
+    assert not world.house.counts["lost_lines_suspected"] or too_large in faults
     found = Counter((x.labels["app"], x.time_ns, x.text) for x in world.lines)
     assert found == Counter(pushed)
 
