@@ -3,6 +3,8 @@
 Their common surprise is the mean of the most surprised quarter (five of nineteen; the largest
 alone was worse), and alerts of it follow the rules of ``alerts``: at a lower limit and less tired
 of those before, as a mean of several is calmer than each, but warier while the entity is young.
+What one column alone is certain of is told too, if nothing was for half a day, however calm the
+others are.
 """
 
 from __future__ import annotations
@@ -39,13 +41,16 @@ class Entity:
 
     def __init__(self) -> None:
         self._flag, self._warn = alerts.flag(CALMER, FATIGUE), alerts.warn(CALMER, FATIGUE)
-        self._sheet = Sheet(**clock.CELLS, **alerts.PEAKS, **self._flag.cells, **self._warn.cells)
+        self._sure = alerts.Machine("sure", 1.0, 0.0)  # never tires: it is rare
+        machines = self._flag.cells | self._warn.cells | self._sure.cells
+        self._sheet = Sheet(**clock.CELLS, **alerts.PEAKS, **machines)
 
     def observe(self, times_s: Floats, judged: Judged) -> Whole:
         """One column is judged as it was; of many, the most surprised quarter speaks."""
         if judged.score.shape[1] == 1:
             score, alert = judged.score[:, 0], judged.alert[:, 0].astype(float)
             return Whole(score, judged.suspicious[:, 0], alert, judged.certain[:, 0])
+        certain = np.asarray(judged.certain.any(axis=1))
         plain, capped = _quarter(judged.plain), _quarter(judged.capped)
         told, alert = np.zeros_like(plain), np.zeros_like(plain)
         with np.errstate(all="ignore"):
@@ -59,15 +64,18 @@ class Entity:
                     high /= alerts.own_bar(lane, lived, high)
                     high /= 1 + clock.DAY_SECS / np.maximum(lived, 1)  # few half days known yet
                     told[rows] = self._flag.observe(lane, times, high)[0][:, 0]
+                    news = (told[rows] > 0) | certain[rows]
+                    sure = self._sure.observe(lane, times, news[:, None].astype(np.float32))[0]
+                    told[rows] = np.maximum(told[rows], sure[:, 0] * self._flag.limit)
                     alert[rows] = self._warn.observe(lane, times, high)[0][:, 0]
                     clock.finish(lane, ticks)
                     begin += len(times)
-        height, certain = np.maximum(alert, told), judged.certain.any(axis=1)
+        height = np.maximum(alert, told)
         return Whole(
             plain / (plain + FLAG),
             np.asarray(told > 0),
             np.asarray(height / (height + FLAG)),
-            np.asarray(certain),
+            certain,
         )
 
 

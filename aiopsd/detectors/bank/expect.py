@@ -90,7 +90,8 @@ class Forecaster:
         _meet(lane, ticks)
         fast = level.follow(lane, ticks)
         expected = self._expect(lane, fast, bases)
-        away, floor = self._away(ticks.y - expected), self._floor(lane, expected)
+        ahead = ticks.y - expected
+        away, floor = np.abs(ahead), self._floor(lane, expected)
         width, given = np.maximum(lane["edge"], floor), known & ticks.ok
         out = given & (away > width)
         weight, jump = given.astype(np.float32), away
@@ -101,6 +102,9 @@ class Forecaster:
         week = bases.get(WEEK.name)
         if week is not None and out.any():  # as it was a week ago is not certain
             jump = np.fmin(jump, np.abs(ticks.y - week))
+        good = self._good(ahead)
+        if np.count_nonzero(good):  # it has taught as any other: what is back is no news
+            away, jump, out = (np.where(good, np.zeros((), k.dtype), k) for k in (away, jump, out))
         samples = lane["n"] + lane["calm"]
         if len(weight) > 1:
             samples = lane["n"] + running(np.add, lane["calm"], weight[:-1] > 0)
@@ -139,13 +143,14 @@ class Forecaster:
                 expected = np.where(use & np.isfinite(base), base, expected)
         return expected
 
-    def _away(self, d: Singles) -> Singles:
+    def _good(self, ahead: Singles) -> Flags:
+        """Away in the direction that nobody minds."""
         match self._direction:
             case "up":
-                return np.maximum(d, 0)
+                return np.asarray(ahead < 0)
             case "down":
-                return np.maximum(-d, 0)
-        return np.abs(d)
+                return np.asarray(ahead > 0)
+        return np.zeros(1, np.bool_)
 
     def _floor(self, lane: Lane, expected: Singles) -> Singles:
         """Given, or derived: 2 % of the level, and one step of a series that moves in steps."""
@@ -178,7 +183,7 @@ class Forecaster:
         full = warm & (lane["n"] == WARM - 1)
         if np.count_nonzero(full):
             part = lane.only(full)
-            tail.begin(part, self._away(level.begin(part, part["warm"].copy())))
+            tail.begin(part, np.abs(level.begin(part, part["warm"].copy())))
             part.close()
 
     # --- an epoch is over ---------------------------------------------------------------

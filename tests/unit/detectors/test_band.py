@@ -91,6 +91,26 @@ def test_only_its_direction_counts(direction: str, up: bool, down: bool) -> None
         assert tick(one, 60, 100 + step).certain[0] == wanted
 
 
+@pytest.mark.parametrize("floor", [0.0, 5.0])
+@pytest.mark.parametrize(("direction", "way"), [("up", -1), ("down", 1)])
+@pytest.mark.parametrize("tier", ["light", "full"])
+def test_back_from_the_good_side_is_no_news(
+    direction: str, way: int, floor: float, tier: str
+) -> None:
+    """What nobody minds is no new normal either: at first it teaches as little as a fault."""
+    random = np.random.default_rng(15)
+    for length in (8, 60):
+        values = 200 + 1.4 * random.standard_normal(1500 + length + 100)
+        values[1500 : 1500 + length] += 100 * way
+        one = band(direction=direction, floor=floor, tier=tier)
+        scores = feed(one, values, every=15.0)[1500:]
+        assert not any(s.score[0] >= 0.5 or s.certain[0] for s in scores[:length])
+        back = scores[length:]
+        assert sum(bool(s.score[0] >= 0.5) for s in back) <= 2
+        assert not any(s.certain[0] for s in back)
+        assert back[-1].expected[0] == pytest.approx(200, abs=3)
+
+
 def test_a_constant_series_is_quiet_and_a_step_of_it_is_not_certain() -> None:
     one = band()
     assert max(s.score[0] for s in feed(one, np.full(500, 7.0))) == 0

@@ -208,12 +208,29 @@ def test_columns_of_one_thing_are_judged_together() -> None:
     np.testing.assert_array_equal(Entity().observe(at, alone).score, alone.score[:, 0])
 
 
+@pytest.mark.parametrize(("columns", "ticks"), [(2, 280), (5, 280), (5, 1152)])
+def test_what_one_column_is_certain_of_is_told_once_however_calm_the_others(
+    columns: int, ticks: int
+) -> None:
+    values = 50 + np.random.default_rng(1).standard_normal((ticks, columns))
+    values[-36:-24, 1] += 30
+    at, event = times(ticks), slice(ticks - 36, None)
+    found = Entity().observe(at, band().observe_stretch(at, values))
+    certain, told = found.certain.nonzero()[0], found.suspicious.nonzero()[0]
+    assert len(certain)
+    assert certain[0] >= event.start
+    assert found.suspicious[event].sum() == 1
+    assert event.start <= told[-1] <= certain[0]
+    assert found.alert[told[-1]] > 0
+
+
 def test_a_young_thing_is_judged_with_a_higher_bar() -> None:
     high = np.zeros((10 * 288, 4))
     for at in (1.5, 8.5):
         high[int(at * 288)] = 3.0
     zeros = np.zeros(high.shape)
     judged = replace(Judged.empty(*high.shape), capped=high, plain=high, score=zeros, alert=zeros)
+    judged.certain[...] = False
     found = Entity().observe(times(len(high)), judged)
     young, old = found.alert[found.suspicious]
     assert 0.5 < young < old
