@@ -235,8 +235,10 @@ async def test_each_rule_goes_on_where_it_stood_and_lines_come_as_well() -> None
         for ago_s in range(20):
             push(loki, "cart", time.time() - ago_s)
         listener = Listener(loki, asked("shop", "bank"), query='{app=~".+"}')
-        async with listener.running():
+        async with listener.running(), asyncio.timeout(60):
             await listener.until(4)
+            while not _stands(listener.position or {}):
+                await asyncio.sleep(0.01)
         position = listener.position or {}
         assert position["rules"].keys() == {"shop", "bank"}
         assert int(position["cursor"]) > 0
@@ -246,6 +248,11 @@ async def test_each_rule_goes_on_where_it_stood_and_lines_come_as_well() -> None
             await listener.until(4)
         again = seen & {(batch.rule, batch.time_s) for batch in listener.batches}
         assert not {time_s for rule, time_s in again if time_s <= position["rules"][rule]}
+
+
+def _stands(position: Position) -> bool:
+    """Lines and both rules have come so far."""
+    return len(position.get("rules", ())) == 2 and int(position.get("cursor", 0)) > 0
 
 
 async def test_a_rule_that_is_refused_keeps_no_other_from_going_on() -> None:
