@@ -6,8 +6,13 @@ import asyncio
 import base64
 import binascii
 import hmac
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
 
 from aiohttp import web
+
+COMING: Final = 8  # bodies of the largest size that may be on their way at once
 
 
 class Wrong(Exception):
@@ -57,3 +62,23 @@ async def body_of(request: web.Request, *, limit_bytes: int, within_secs: float)
     except (web.RequestPayloadError, OSError):
         raise Wrong(400, "the body was cut off") from None
     return bytes(body)
+
+
+class Coming:
+    """Memory is bounded: what cannot be held now comes again."""
+
+    def __init__(self, most_bytes: int) -> None:
+        self._most_bytes = most_bytes  # of one body
+        self.bytes = 0
+
+    @contextmanager
+    def room(self, request: web.Request) -> Iterator[None]:
+        """While a body is read. Raises Wrong 503 where too many are on their way."""
+        size = min(request.content_length or self._most_bytes, self._most_bytes)
+        if self.bytes + size > COMING * self._most_bytes:
+            raise Wrong(503, "too much is on its way at once")
+        self.bytes += size
+        try:
+            yield
+        finally:
+            self.bytes -= size

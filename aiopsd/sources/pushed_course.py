@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import NamedTuple
 
+from aiopsd.contracts import SourceContext
 from aiopsd.model import Position
+from aiopsd.telemetry import log
 
 
 class Gap(NamedTuple):
@@ -14,6 +17,14 @@ class Gap(NamedTuple):
 
     since_s: float
     until_s: float
+
+    def tell(self, context: SourceContext, what: str) -> None:
+        context.count("gaps", 1)
+        context.count("gap_seconds", self.until_s - self.since_s)
+        log.warning(
+            "gap source=%s from=%s until=%s: after a crash, %s of this time may be missing "
+            "in what was learned", context.name, _date(self.since_s), _date(self.until_s), what,
+        )  # fmt: skip
 
 
 class Course:
@@ -60,3 +71,7 @@ class Course:
             "senders": senders,
             "life": self._life,
         }
+
+
+def _date(time_s: float) -> str:
+    return datetime.fromtimestamp(time_s, UTC).isoformat(timespec="milliseconds")

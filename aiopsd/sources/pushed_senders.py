@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import asyncio
+from collections.abc import Callable, Iterable
 
 from aiopsd.contracts import Health
 
 FORGET_SECS = 86400.0  # it was replaced: agents come and go with their hosts
 MOST = 200  # senders that are told apart; of a larger crowd, those heard last
+LOOKS = 4  # in the time after which one is silent
 
 
 class Senders:
@@ -41,6 +43,12 @@ class Senders:
     def refuse(self, address: str, why: str) -> None:
         """Somebody is there, and gets nothing across."""
         self._refused = f"all that was written was refused, the last of it from {address}: {why}"
+
+    async def watch(self, clock: Callable[[], float]) -> None:
+        """Looks for ever."""
+        while True:
+            await asyncio.sleep(self._silent_secs / LOOKS)
+            self.look(clock())
 
     def look(self, now_s: float) -> None:
         """Says who has not been heard for too long."""

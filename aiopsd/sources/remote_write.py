@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 from aiohttp import web
@@ -20,25 +18,23 @@ from aiopsd.errors import ConfigError
 from aiopsd.model import Position, Reading
 from aiopsd.settings import Duration, SecretFile, Settings
 from aiopsd.sources.protobuf import Malformed
-from aiopsd.sources.pushed import Wrong, allowed, body_of
-from aiopsd.sources.pushed_course import Course, Gap
+from aiopsd.sources.pushed import Coming, Wrong, allowed, body_of
+from aiopsd.sources.pushed_course import Course
+from aiopsd.sources.pushed_refusals import Refusals
 from aiopsd.sources.pushed_senders import Senders
 from aiopsd.sources.pushed_snappy import unpacked
+from aiopsd.sources.pushed_waiting import Request, Waiting
 from aiopsd.sources.remote_write_gather import Gathering
 from aiopsd.sources.remote_write_intake import Counts, Written
 from aiopsd.sources.remote_write_odd_times import OddTimes
 from aiopsd.sources.remote_write_ticks import Ticks
 from aiopsd.sources.remote_write_v1 import Version1
 from aiopsd.sources.remote_write_v2 import Version2
-from aiopsd.telemetry import log
 
 AHEAD_SECS = 600.0  # a sender's clock may be ahead by this much
 _AT_ONCE_BYTES = 2**20  # more is read in a thread, so that the loop goes on
-_COMING = 8  # bodies of the largest size that may be on their way at once
 _MOST_TYPES = 100_000  # and those of one request more
 _MOST_NAME = 1_000  # characters of a metric whose type is remembered
-_MOST_TOLD = 200  # refusals; of a larger crowd, the first ones
-_LOOKS = 4  # in `silent_after`
 _V1, _V2 = "prometheus.WriteRequest", "io.prometheus.write.v2.Request"
 
 
@@ -71,16 +67,6 @@ class RemoteWriteSettings(Settings, frozen=True, kw_only=True, tag="remote_write
         return RemoteWriteSource(self, context)
 
 
-@dataclass
-class _Request:
-    """One that waits for its answer, or would, had its sender not given up."""
-
-    number: int
-    sender: str
-    written: Written
-    scored: asyncio.Future[None]
-
-
 class RemoteWriteSource:
     """Answers 2xx once the samples are scored, and not before."""
 
@@ -93,14 +79,14 @@ class RemoteWriteSource:
             _V2: Version2(context.table),
         }
         self._ticks = Ticks(round(1000 * float(settings.resolution)))
-        self._gathering: Gathering[_Request] = Gathering(float(settings.gather))
+        self._gathering: Gathering[Request[Written]] = Gathering(float(settings.gather))
         self._senders = Senders(context.name, context.health, float(settings.silent_after))
         self._reading = asyncio.Lock()  # one request at a time: keys are learned in order
-        self._waiting: dict[int, _Request] = {}
-        self._waiting_samples = self._coming_bytes = 0
+        self._waiting: Waiting[Written] = Waiting()  # their size: samples
+        self._coming = Coming(settings.max_body_bytes)
+        self._refusals = Refusals(context.name)
         self._course = Course()
         self._odd_times = OddTimes(context.name, context.table)
-        self._told: set[tuple[str, int]] = set()  # senders, and how they were refused
         self._streaming = False
         if settings.path in context.routes:
             raise ConfigError(f"source {context.name}: `path: {settings.path}` is taken already")
@@ -110,7 +96,9 @@ class RemoteWriteSource:
 
     async def stream(self, resume: Position | None) -> AsyncIterator[Reading]:
         self._resume(resume or {})
-        watch = asyncio.create_task(self._look(), name=f"look {self._context.name}")
+        watch = asyncio.create_task(
+            self._senders.watch(self._context.clock), name=f"look {self._context.name}"
+        )
         self._gathering.begin()
         self._streaming = True
         try:
@@ -120,20 +108,12 @@ class RemoteWriteSource:
             self._streaming = False
             watch.cancel()
             for request in self._gathering.take():  # what nobody took, its sender must keep
-                self._done(request, Wrong(503, "stopping"))
+                self._waiting.refuse(request, Wrong(503, "stopping"))
             self._course.end()
             await asyncio.gather(watch, return_exceptions=True)
 
     async def commit(self, position: Position) -> None:
-        """Whoever sent these requests gets his answer."""
-        for number in [n for n in self._waiting if n <= position["request"]]:
-            self._done(self._waiting[number])
-
-    def _done(self, request: _Request, wrong: Wrong | None = None) -> None:
-        del self._waiting[request.number]
-        self._waiting_samples -= len(request.written.series)
-        if not request.scored.done():
-            request.scored.set_exception(wrong) if wrong else request.scored.set_result(None)
+        self._waiting.taken(position["request"])
 
     def _resume(self, resume: Position) -> None:
         self._course.resume(resume)
@@ -141,36 +121,23 @@ class RemoteWriteSource:
         self._context.count("gap_seconds", self._course.gap_secs)
         self._senders.begin(self._context.clock(), self._course.senders)
 
-    def _handed_on(self, requests: list[_Request]) -> Reading:
+    def _handed_on(self, requests: list[Request[Written]]) -> Reading:
         ticks = self._ticks
         late, ahead, thinned = ticks.late, ticks.ahead, ticks.thinned
         until_ms = int(1000 * (self._context.clock() + AHEAD_SECS))
-        batches = ticks.batches([one.written for one in requests], until_ms)
+        batches = ticks.batches([one.brought for one in requests], until_ms)
         self._context.count("late_samples", ticks.late - late)
         self._context.count("ahead_samples", ticks.ahead - ahead)
         self._context.count("thinned_samples", ticks.thinned - thinned)
         for one in requests:
-            self._odd_times.look(one.sender, one.written, until_ms)
-            if ticks.thinned > thinned and ticks.crowd in one.written.series:
+            self._odd_times.look(one.sender, one.brought, until_ms)
+            if ticks.thinned > thinned and ticks.crowd in one.brought.series:
                 self._odd_times.thinned(one.sender, ticks.crowd)
         gap = self._course.reach(batches[-1].time_s) if batches else None
         if gap is not None:
-            self._say(gap)
+            gap.tell(self._context, "samples")
         position = self._course.position(requests[-1].number, self._senders.addresses)
         return Reading(tuple(batches), position)
-
-    def _say(self, gap: Gap) -> None:
-        self._context.count("gaps", 1)
-        self._context.count("gap_seconds", gap.until_s - gap.since_s)
-        log.warning(
-            "gap source=%s from=%s until=%s: after a crash, samples of this time may be missing "
-            "in what was learned", self._context.name, _date(gap.since_s), _date(gap.until_s),
-        )  # fmt: skip
-
-    async def _look(self) -> None:
-        while True:
-            await asyncio.sleep(float(self._settings.silent_after) / _LOOKS)
-            self._senders.look(self._context.clock())
 
     # --- towards the sender ---------------------------------------------------------------
 
@@ -182,21 +149,12 @@ class RemoteWriteSource:
         except Wrong as wrong:
             self._context.count("refused_requests", 1)
             self._senders.refuse(sender, str(wrong))
-            self._tell(wrong, sender)
+            self._refusals.tell(wrong, sender)
             return wrong.response()
         finally:
             self._gathering.leave(writer)
-        self._told = {one for one in self._told if one[0] != sender}
+        self._refusals.well(sender)
         return _answer(written)
-
-    def _tell(self, wrong: Wrong, sender: str) -> None:
-        """Once until it goes well again: what is refused for good, the sender drops."""
-        if wrong.status >= 500 or (sender, wrong.status) in self._told:
-            return
-        if len(self._told) < _MOST_TOLD:
-            self._told.add((sender, wrong.status))
-            log.warning("source=%s refused what %s wrote, which it now drops: %s (%d)",
-                        self._context.name, sender, wrong, wrong.status)  # fmt: skip
 
     async def _take(self, request: web.Request, writer: Any) -> Written:
         """Returns when its samples are scored."""
@@ -205,8 +163,8 @@ class RemoteWriteSource:
         reader = self._readers[_protocol(request)]
         if not self._streaming:
             raise Wrong(503, "not started yet, or stopping")
-        if self._waiting_samples >= self._settings.waiting_samples:
-            raise Wrong(503, f"{self._waiting_samples} samples are waiting to be scored")
+        if self._waiting.size >= self._settings.waiting_samples:
+            raise Wrong(503, f"{self._waiting.size} samples are waiting to be scored")
         self._gathering.comes(writer)
         written = await self._received(request, reader)
         self._senders.hear(request.remote or "unknown", self._context.clock())
@@ -218,19 +176,11 @@ class RemoteWriteSource:
         return written
 
     async def _received(self, request: web.Request, reader: Version1 | Version2) -> Written:
-        """Memory is bounded: what cannot be held now comes again."""
-        most = self._settings.max_body_bytes
-        size = min(request.content_length or most, most)
-        if self._coming_bytes + size > _COMING * most:
-            raise Wrong(503, "too much is on its way at once")
-        self._coming_bytes += size
-        try:
-            within_secs = float(self._settings.answer_within)
+        within_secs, most = float(self._settings.answer_within), self._settings.max_body_bytes
+        with self._coming.room(request):
             packed = await body_of(request, limit_bytes=most, within_secs=within_secs)
             async with self._reading:
                 return await self._read(reader, packed)
-        finally:
-            self._coming_bytes -= size
 
     def _note(self, counts: Counts) -> None:
         count = self._context.count
@@ -255,16 +205,9 @@ class RemoteWriteSource:
         if not self._streaming:
             raise Wrong(503, "stopping")
         self._course.request += 1
-        scored = asyncio.get_running_loop().create_future()
-        one = _Request(self._course.request, sender, written, scored)
-        self._waiting[one.number] = one
-        self._waiting_samples += len(written.series)
+        one = self._waiting.add(self._course.request, sender, written, len(written.series))
         self._gathering.bring(writer, one)
-        try:
-            async with asyncio.timeout(float(self._settings.answer_within)):
-                await scored
-        except TimeoutError:  # it is scored all the same: sent again, it is late
-            raise Wrong(503, "taken, but not scored in time") from None
+        await one.answered(float(self._settings.answer_within), "scored")
 
 
 def _answer(written: Written) -> web.Response:
@@ -292,7 +235,3 @@ def _protocol(request: web.Request) -> str:
     if kind.strip() != "application/x-protobuf" or message not in (_V1, _V2):
         raise Wrong(415, f"only application/x-protobuf of {_V1} or {_V2} is read")
     return message
-
-
-def _date(time_s: float) -> str:
-    return datetime.fromtimestamp(time_s, UTC).isoformat(timespec="milliseconds")

@@ -379,7 +379,7 @@ async def test_only_with_the_token_and_the_tenant(tmp_path: Path) -> None:
 
 async def test_who_falls_silent_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     now_s = NOW_S
-    monkeypatch.setattr("aiopsd.sources.loki_push._LOOKS", 1000)
+    monkeypatch.setattr("aiopsd.sources.pushed_senders.LOOKS", 1000)
     async with hook(clock=lambda: now_s, silent_after=Duration(10)) as one, committing(one):
         await one.push("one")
         now_s += 10

@@ -228,7 +228,7 @@ async def test_what_nobody_took_is_given_back() -> None:
         assert await second == 503
         await one.source.commit(readings.all[0].position)
         assert await first == 204
-    assert one.source._waiting_samples == 0
+    assert one.source._waiting.size == 0
 
 
 class Silent:
@@ -258,11 +258,11 @@ async def test_too_much_on_its_way() -> None:
         slow = [(await asyncio.open_connection(host, int(port)))[1] for _ in range(8)]
         for writer in slow:
             writer.write(b"POST /api/v1/write HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n")
-        await readings.until(lambda: one.source._coming_bytes == 8000)
+        await readings.until(lambda: one.source._coming.bytes == 8000)
         assert await one.write(up()) == 503
         for writer in slow:
             writer.close()
-        await readings.until(lambda: one.source._coming_bytes == 0)
+        await readings.until(lambda: one.source._coming.bytes == 0)
         assert await one.write(up()) == 204
 
 
@@ -274,7 +274,7 @@ async def test_a_retry_after_a_lost_answer_doubles_nothing() -> None:
         await one.source.commit(readings.all[-1].position)
         assert samples(one, readings) == [("a", T / 1000, 1.0), ("b", T / 1000, 2.0)]
         assert one.witness.counts["late_samples"] == 1
-        assert one.source._waiting_samples == 0
+        assert one.source._waiting.size == 0
 
 
 # --- what is answered 4xx, so that it does not ------------------------------------------------
