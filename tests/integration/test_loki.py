@@ -6,7 +6,7 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncIterator
-from contextlib import aclosing, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from email.utils import formatdate
 from pathlib import Path
@@ -18,7 +18,7 @@ from aiopsd.model import LogBatch, LogLine, Position
 from aiopsd.settings import Duration, SecretFile
 from aiopsd.sources.loki import LokiSettings
 from tests.loopback.loki import NO_TENANT, LoopbackLoki
-from tests.unit.sources.house import House
+from tests.unit.sources.house import House, beside
 
 NS = 10**9
 DEADLINE_SECS = 60
@@ -49,14 +49,8 @@ class Reader:
     lines: list[LogLine] = field(default_factory=list)
     position: Position | None = None
 
-    @asynccontextmanager
-    async def running(self) -> AsyncIterator[None]:
-        task = asyncio.create_task(self._run())
-        try:
-            yield
-        finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+    def running(self) -> AbstractAsyncContextManager[None]:
+        return beside(self._run())
 
     async def _run(self) -> None:
         source = self.written.build(self.house.context())

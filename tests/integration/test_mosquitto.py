@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import aclosing, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from aiopsd.model import Batch, Position
 from aiopsd.settings import SecretFile
 from aiopsd.sources.mqtt import MqttSettings, TopicSettings
 from tests.integration.programs import free_port
-from tests.unit.sources.house import House
+from tests.unit.sources.house import House, beside
 
 pytestmark = pytest.mark.mosquitto
 DEADLINE_SECS = 60.0
@@ -103,14 +103,8 @@ class Reader:
     position: Position | None = None
     pause: Callable[[], float] = lambda: 0.0
 
-    @asynccontextmanager
-    async def running(self) -> AsyncIterator[None]:
-        task = asyncio.create_task(self._run())
-        try:
-            yield
-        finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+    def running(self) -> AbstractAsyncContextManager[None]:
+        return beside(self._run())
 
     async def _run(self) -> None:
         source = self.written.build(self.house.context())

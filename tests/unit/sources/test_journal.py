@@ -14,11 +14,11 @@ from typing import Any
 
 import pytest
 
-from aiopsd.model import LogBatch, LogLine, Position
+from aiopsd.model import LogBatch, Position
 from aiopsd.settings import Duration
 from aiopsd.sources.journal import JournalSettings
 from tests.loopback.journal_export import said
-from tests.unit.sources.witness import Readings, Witness, read
+from tests.unit.sources.witness import Readings, ReadsLines, Witness, read
 
 NOW_S = 1_795_421_700.0
 US = 10**6
@@ -50,7 +50,7 @@ while True:
 
 
 @dataclass
-class Machine:
+class Machine(ReadsLines):
     """A journal, journalctl's stand-in, and what was read."""
 
     folder: Path
@@ -77,19 +77,6 @@ class Machine:
         source = JournalSettings(**settings).build(self.witness.context("j"))
         async with read(source, resume) as self.readings:
             yield
-
-    @property
-    def batches(self) -> list[LogBatch]:
-        items = [item for reading in self.readings.all for item in reading.items]
-        return [item for item in items if isinstance(item, LogBatch) and item.lines]
-
-    @property
-    def lines(self) -> list[LogLine]:
-        return [line for batch in self.batches for line in batch.lines]
-
-    @property
-    def texts(self) -> list[str]:
-        return [line.text for line in self.lines]
 
     async def until(self, *texts: str) -> None:
         await self.readings.until(lambda: len(self.texts) >= len(texts))

@@ -8,12 +8,11 @@ import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from itertools import count
 from pathlib import Path
 from typing import Any
 
 import pytest
-from aiohttp import ClientSession, ClientTimeout, web
+from aiohttp import ClientSession
 
 from aiopsd.errors import ConfigError
 from aiopsd.model import LogBatch, LogLine, Position
@@ -22,7 +21,7 @@ from aiopsd.sources.loki_push import LokiPushSettings, LokiPushSource
 from tests.loopback.logprotos import PROTOBUF, push_request
 from tests.loopback.prompb import snappy
 from tests.loopback.recording import Recording
-from tests.unit.sources.witness import Readings, Witness, read
+from tests.unit.sources.witness import Readings, ReadsLines, Witness, commit_all, read, served
 
 NOW_S = 1_795_421_700.0
 NS = 10**9
@@ -31,7 +30,7 @@ JSON = {"Content-Type": "application/json"}
 
 
 @dataclass
-class Hook:
+class Hook(ReadsLines):
     """The source behind a real server, read and committed as the pipeline would."""
 
     source: LokiPushSource
@@ -48,19 +47,6 @@ class Hook:
     async def push(self, *texts: str, since_ns: int = AT_NS, **labels: str) -> int:
         return (await self.post(pushed(*texts, since_ns=since_ns, **labels)))[0]
 
-    @property
-    def batches(self) -> list[LogBatch]:
-        items = [item for reading in self.readings.all for item in reading.items]
-        return [item for item in items if isinstance(item, LogBatch) and item.lines]
-
-    @property
-    def lines(self) -> list[LogLine]:
-        return [line for batch in self.batches for line in batch.lines]
-
-    @property
-    def texts(self) -> list[str]:
-        return [line.text for line in self.lines]
-
 
 def pushed(*texts: str, since_ns: int = AT_NS, **labels: str) -> bytes:
     values = [[str(since_ns + n), text] for n, text in enumerate(texts)]
@@ -73,27 +59,14 @@ async def hook(
 ) -> AsyncIterator[Hook]:
     witness = Witness(clock=clock, base=base)
     source = LokiPushSettings(**settings).build(witness.context("lp"))
-    app = web.Application(client_max_size=1000)
-    ((path, handler),) = witness.routes.items()
-    app.router.add_post(path, handler)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    url = f"http://127.0.0.1:{runner.addresses[0][1]}{path}"
-    async with ClientSession(timeout=ClientTimeout(total=60)) as session:
+    async with served(witness) as (url, session):
         yield Hook(source, witness, url, session)
-    await runner.cleanup()
 
 
 @asynccontextmanager
 async def committing(one: Hook, resume: Position | None = None) -> AsyncIterator[None]:
-    async def commit_all(readings: Readings) -> None:
-        for number in count(1):
-            await readings.until(lambda wanted=number: len(readings.all) >= wanted)
-            await one.source.commit(readings.all[number - 1].position)
-
     async with reading(one, resume):
-        committer = asyncio.create_task(commit_all(one.readings))
+        committer = asyncio.create_task(commit_all(one.source, one.readings))
         yield
         committer.cancel()
 

@@ -6,7 +6,7 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncIterator
-from contextlib import aclosing, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -23,7 +23,7 @@ from aiopsd.sources.loki_query import checked_metric
 from aiopsd.sources.loki_rules import CountingApi, counts
 from tests.loopback.loki import LoopbackLoki
 from tests.loopback.recording import Recording
-from tests.unit.sources.house import House
+from tests.unit.sources.house import House, beside
 
 NS = 10**9
 NOW_S = 1_800_000_000.0
@@ -184,14 +184,8 @@ class Listener:
     position: Position | None = None
     batches: list[Batch] = field(default_factory=list)
 
-    @asynccontextmanager
-    async def running(self) -> AsyncIterator[None]:
-        task = asyncio.create_task(self._run())
-        try:
-            yield
-        finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+    def running(self) -> AbstractAsyncContextManager[None]:
+        return beside(self._run())
 
     async def _run(self) -> None:
         written = LokiSettings(

@@ -7,20 +7,19 @@ import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from itertools import count
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
-from aiohttp import ClientSession, ClientTimeout, TCPConnector, web
+from aiohttp import ClientSession, TCPConnector
 
 from aiopsd.errors import ConfigError
 from aiopsd.model import Position
 from aiopsd.settings import Duration, SecretFile
 from aiopsd.sources.remote_write import RemoteWriteSettings, RemoteWriteSource
 from tests.loopback.prompb import VERSION1, VERSION2, Series, snappy, version1, version2
-from tests.unit.sources.witness import Readings, Witness, read
+from tests.unit.sources.witness import Readings, Witness, commit_all, read, served
 
 NOW_S = 1_795_422_703.0
 T = 1_795_422_700_000
@@ -55,27 +54,14 @@ async def hook(
 ) -> AsyncIterator[Hook]:
     witness = Witness(clock=clock, base=base)
     source = RemoteWriteSettings(**settings).build(witness.context("rw"))
-    app = web.Application(client_max_size=1000)
-    ((path, handler),) = witness.routes.items()
-    app.router.add_post(path, handler)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    url = f"http://127.0.0.1:{runner.addresses[0][1]}{path}"
-    async with ClientSession(timeout=ClientTimeout(total=60)) as session:
+    async with served(witness) as (url, session):
         yield Hook(source, witness, url, session)
-    await runner.cleanup()
 
 
 @asynccontextmanager
 async def committing(one: Hook, resume: Position | None = None) -> AsyncIterator[Readings]:
-    async def commit_all(readings: Readings) -> None:
-        for number in count(1):
-            await readings.until(lambda wanted=number: len(readings.all) >= wanted)
-            await one.source.commit(readings.all[number - 1].position)
-
     async with read(one.source, resume) as readings:
-        committer = asyncio.create_task(commit_all(readings))
+        committer = asyncio.create_task(commit_all(one.source, readings))
         yield readings
         committer.cancel()
 

@@ -8,10 +8,13 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 
+from aiohttp import ClientSession, ClientTimeout, web
+
 from aiopsd.contracts import Clock, Handler, Health, Query, Source, SourceContext
-from aiopsd.model import Batch, Labels, Position, Reading
+from aiopsd.model import Batch, Labels, LogBatch, LogLine, Position, Reading
 from aiopsd.series import SeriesTable
 
 DEADLINE_SECS = 60.0
@@ -110,3 +113,43 @@ async def read(source: Source, resume: Position | None = None) -> AsyncIterator[
     finally:
         readings.failed.cancel()
         await asyncio.gather(readings.failed, return_exceptions=True)
+
+
+async def commit_all(source: Source, readings: Readings) -> None:
+    """As the pipeline does, one by one, for ever."""
+    for number in count(1):
+        await readings.until(lambda wanted=number: len(readings.all) >= wanted)
+        await source.commit(readings.all[number - 1].position)
+
+
+@asynccontextmanager
+async def served(witness: Witness) -> AsyncIterator[tuple[str, ClientSession]]:
+    """The one hook of its source behind a real server: its address, and who may ask."""
+    app = web.Application(client_max_size=1000)
+    ((path, handler),) = witness.routes.items()
+    app.router.add_post(path, handler)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    async with ClientSession(timeout=ClientTimeout(total=60)) as session:
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}{path}", session
+    await runner.cleanup()
+
+
+class ReadsLines:
+    """What came, as lines."""
+
+    readings: Readings
+
+    @property
+    def batches(self) -> list[LogBatch]:
+        items = [item for reading in self.readings.all for item in reading.items]
+        return [item for item in items if isinstance(item, LogBatch) and item.lines]
+
+    @property
+    def lines(self) -> list[LogLine]:
+        return [line for batch in self.batches for line in batch.lines]
+
+    @property
+    def texts(self) -> list[str]:
+        return [line.text for line in self.lines]
