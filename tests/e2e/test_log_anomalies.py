@@ -30,6 +30,7 @@ CONFIG = "sources: {pushed: {type: loki_push}}\nwatch_all: off\nincidents: {quie
 SECRET = "hunter2-and-more"
 EVERY = 0.8  # seconds; what comes within half a second is one tick
 HOLD = 8  # ticks, as in the rule
+DEADLINE_SECS = 120.0
 
 
 class Shop:
@@ -37,7 +38,7 @@ class Shop:
 
     def __init__(self, daemon: Daemon) -> None:
         self.url = f"http://127.0.0.1:{daemon.port}/loki/api/v1/push"
-        self.numbers, self.fails = count(), False
+        self.numbers, self.fails, self.pushes = count(), False, 0
 
     def push(self) -> None:
         lines = []
@@ -56,7 +57,15 @@ class Shop:
     async def run(self) -> None:
         while True:
             await asyncio.to_thread(self.push)
+            self.pushes += 1
             await asyncio.sleep(EVERY)
+
+    async def goes_on(self, pushes: int) -> None:
+        """Until so many more were counted: each is answered when it is."""
+        until = self.pushes + pushes
+        async with asyncio.timeout(DEADLINE_SECS):
+            while self.pushes < until:
+                await asyncio.sleep(0.05)
 
 
 @pytest.fixture
@@ -83,7 +92,7 @@ async def test_a_new_error_opens_an_incident_that_shows_its_line(daemon: Daemon)
         return [one for one in await newest(daemon, Incident) if not one.closed]
 
     async with beside(shop.run()):
-        await asyncio.sleep(12 * EVERY)  # so many ticks it learns from, and twice as many
+        await shop.goes_on(12)  # so many ticks it learns from, and twice as many
         assert await newest(daemon, Incident) == []
         shop.fails = True
         [incident] = await eventually(daemon, is_open)
@@ -92,7 +101,7 @@ async def test_a_new_error_opens_an_incident_that_shows_its_line(daemon: Daemon)
         assert "> payment of order=" in told
         assert "refused password=" in told
         # It is no habit while the incident is open: still news long after ``hold``.
-        await asyncio.sleep(2 * HOLD * EVERY)
+        await shop.goes_on(2 * HOLD)
         [anomaly] = [one for one in await newest(daemon, Anomaly) if one.rule == "new_error"]
         assert anomaly.ended_s is None
         shop.fails = False

@@ -17,8 +17,9 @@ import pytest
 from aiopsd.model import LogBatch, LogLine, Position
 from aiopsd.settings import Duration, SecretFile
 from aiopsd.sources.loki import LokiSettings
+from tests.e2e.asking import beside
 from tests.loopback.loki import NO_TENANT, LoopbackLoki
-from tests.unit.sources.house import House, beside
+from tests.unit.sources.house import House
 
 NS = 10**9
 DEADLINE_SECS = 60

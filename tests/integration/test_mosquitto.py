@@ -18,8 +18,9 @@ import pytest
 from aiopsd.model import Batch, Position
 from aiopsd.settings import SecretFile
 from aiopsd.sources.mqtt import MqttSettings, TopicSettings
+from tests.e2e.asking import beside
 from tests.integration.programs import free_port
-from tests.unit.sources.house import House, beside
+from tests.unit.sources.house import House
 
 pytestmark = pytest.mark.mosquitto
 DEADLINE_SECS = 60.0

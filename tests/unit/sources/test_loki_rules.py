@@ -21,9 +21,10 @@ from aiopsd.sources.fetch import Fetcher
 from aiopsd.sources.loki import LokiSettings
 from aiopsd.sources.loki_query import checked_metric
 from aiopsd.sources.loki_rules import CountingApi, counts
+from tests.e2e.asking import beside
 from tests.loopback.loki import LoopbackLoki
 from tests.loopback.recording import Recording
-from tests.unit.sources.house import House, beside
+from tests.unit.sources.house import House
 
 NS = 10**9
 NOW_S = 1_800_000_000.0
