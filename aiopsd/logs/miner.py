@@ -17,9 +17,9 @@ from aiopsd.failure_words import fails
 from aiopsd.logs.lines import MAX_CHARS, UNKNOWN, level_of
 from aiopsd.logs.odd_sessions import OddSessions
 from aiopsd.logs.reader import Known, Reader
-from aiopsd.logs.redaction import redact
 from aiopsd.logs.templates import OTHER, Templates
 from aiopsd.model import Batch, Labels, LogBatch, LogLine
+from aiopsd.redaction.unkeyed import redact
 from aiopsd.rows import pack, unpack
 
 ENTITY: Final = (

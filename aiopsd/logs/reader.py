@@ -16,9 +16,9 @@ from typing import Final, NamedTuple
 
 from aiopsd.logs.header import HEAD_CHARS, Header, Row
 from aiopsd.logs.lines import first_and_exception, level_of_words, read_json, read_text
-from aiopsd.logs.redaction import redact
 from aiopsd.logs.templates import OTHER, Templates
 from aiopsd.logs.words import Words, named
+from aiopsd.redaction.unkeyed import redact
 from aiopsd.rows import pack, unpack
 
 MAX_LINE, MAX_JSON, MAX_MESSAGE = 8192, 65_536, 4096

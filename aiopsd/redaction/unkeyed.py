@@ -5,6 +5,6 @@ from __future__ import annotations
 
 from typing import Final
 
-from aiopsd.redaction import Redactor
+from aiopsd.redaction.redactor import Redactor
 
 redact: Final = Redactor().text

@@ -3,8 +3,8 @@
 import pytest
 
 from aiopsd.logs import Miner
-from aiopsd.logs.redaction import redact
 from aiopsd.model import LogBatch, LogLine
+from aiopsd.redaction.unkeyed import redact
 from aiopsd.series import SeriesTable
 
 SECRETS = (
