@@ -195,7 +195,7 @@ class Explosion(LoopbackServer):
 async def test_a_target_with_new_series_in_every_answer(daemon: Daemon, exporter: Exporter) -> None:
     """The table takes what fits, the rest is counted; memory does not grow without end."""
     exporter.gauges[SICK] = 1.0
-    daemon.limits += ", series: 40000"  # names are remembered up to three times that
+    daemon.limits += ", series: 10000"  # names are remembered up to three times that
     async with Explosion(20_000) as bomb:
         targets = f'["{exporter.url}/metrics", "{bomb.url}/metrics"]'
         incident = await _sick_house(
