@@ -48,7 +48,7 @@ class FileSettings(Settings, frozen=True, kw_only=True, tag="file"):
     labels: dict[str, str] = {}
     every: Duration = Duration(0.5)
     from_start: bool = False  # at the first start: read what is there, as history
-    begins: str = ""  # a pattern of how an event begins; empty: see line_events
+    begins: str = ""  # a pattern of how an event begins; empty: see aiopsd.line_events
 
     def __post_init__(self) -> None:
         if not self.paths or not all(self.paths):

@@ -12,8 +12,8 @@ from typing import Self
 import msgspec
 from msgspec.structs import replace
 
+from aiopsd.line_events import begins
 from aiopsd.sources.kept_hash import kept_hash
-from aiopsd.sources.line_events import begins
 
 HEAD_BYTES = 256  # at the beginning, and before the offset: by these a file is known again
 ALIKE_BYTES = 16  # with less in common two files are not taken for copies

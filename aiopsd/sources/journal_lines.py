@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Final, NamedTuple
 
+from aiopsd.line_events import begins
 from aiopsd.model import Labels, LogLine
 from aiopsd.sources.journal_export import Entry
-from aiopsd.sources.line_events import begins
 
 FIELDS: Final = (
     "__CURSOR", "__REALTIME_TIMESTAMP", "MESSAGE", "PRIORITY", "SYSLOG_IDENTIFIER", "_SYSTEMD_UNIT",

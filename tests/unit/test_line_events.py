@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiopsd.sources.line_events import MOST_CHARS, MOST_LINES, begins
+from aiopsd.line_events import MOST_CHARS, MOST_LINES, begins
 
 EVENTS = {
     "java": """2026-11-23 10:00:00 ERROR OrderService - could not save
