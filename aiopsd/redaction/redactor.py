@@ -178,7 +178,19 @@ class Redactor:
 
     def labels(self, labels: Labels) -> Labels:
         """The same labels where there is nothing to take out."""
-        clean = self._values(labels.values())
+        return self._cleaned(labels, self._values(labels.values()))
+
+    def streams(self, streams: Sequence[Labels]) -> Sequence[Labels]:
+        """Labels of many lines; these very ones where there is nothing to take out of any. Their
+        values are not remembered: most may never come again."""
+        values = list({value for labels in streams for value in labels.values()})
+        clean = dict(zip(values, self.texts(values, labels=True), strict=True))
+        names = {name for labels in streams for name in labels}
+        if not any(map(_names_secret, names)) and all(clean[value] == value for value in values):
+            return streams
+        return [self._cleaned(labels, clean) for labels in streams]
+
+    def _cleaned(self, labels: Labels, clean: Mapping[str, str]) -> Labels:
         found: Labels = {}
         for name, value in labels.items():
             if name not in self._keep_labels:

@@ -174,6 +174,18 @@ def test_labels() -> None:
     assert redactor(keep_labels=["user", "token"]).labels(labels) is labels
 
 
+def test_labels_of_many_lines_are_as_labels_of_one() -> None:
+    plain = [{"app": "shop", "trace": f"{n:032x}"} for n in range(3)]
+    redactor = Redactor()
+    assert redactor.streams(plain) is plain
+    assert redactor.streams([]) == []
+    mixed = [*plain, {"app": "shop", "user": "mara@shop.example"}, {"password": "hunter2!x9"}]
+    assert redactor.streams(mixed) == [redactor.labels(one) for one in mixed]
+    assert redactor.streams(mixed) != mixed
+    keeping = Redactor(keep_labels=["user"])
+    assert keeping.streams(mixed[:4]) == mixed[:4]
+
+
 @pytest.mark.parametrize(
     "labels",
     [
