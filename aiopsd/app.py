@@ -26,9 +26,9 @@ from aiopsd.contracts import (
     SourceContext,
     Teachable,
 )
+from aiopsd.correlation.anomaly_ranking import EvidenceRanker
 from aiopsd.correlation.changes import Ledger, VersionWatch
 from aiopsd.correlation.grouping import Grouping, GroupingLimits
-from aiopsd.correlation.ranking import EvidenceRanker
 from aiopsd.correlation.topology import Topology
 from aiopsd.detectors.suspicious import evidence
 from aiopsd.detectors.watch import SERVICE_LABELS, RuleInfo, Watch

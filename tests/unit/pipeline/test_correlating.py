@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 from msgspec.structs import replace
 
+from aiopsd.correlation.anomaly_ranking import EvidenceRanker
 from aiopsd.correlation.changes import Ledger
 from aiopsd.correlation.grouping import Grouping
-from aiopsd.correlation.ranking import EvidenceRanker
 from aiopsd.correlation.topology import Topology
 from aiopsd.model import Anomaly, AnyEvent, Incident
 from aiopsd.pipeline.correlating import REFRESH_SECS, Correlating

@@ -1,8 +1,8 @@
 """The first suspect is the one whose trouble is its own, and it says why."""
 
 from aiopsd.contracts import Evidence
+from aiopsd.correlation.anomaly_ranking import EvidenceRanker
 from aiopsd.correlation.grouping import Grouping
-from aiopsd.correlation.ranking import EvidenceRanker
 from aiopsd.model import Anomaly, Change, Kind, Suspect
 
 EDGES = frozenset(
