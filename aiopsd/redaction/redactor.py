@@ -181,14 +181,17 @@ class Redactor:
         return self._cleaned(labels, self._values(labels.values()))
 
     def streams(self, streams: Sequence[Labels]) -> Sequence[Labels]:
-        """Labels of many lines; these very ones where there is nothing to take out of any. Their
-        values are not remembered: most may never come again."""
-        values = list({value for labels in streams for value in labels.values()})
-        clean = dict(zip(values, self.texts(values, labels=True), strict=True))
+        """Labels of many lines, and their names; these very ones where there is nothing to take
+        out of any. They are not remembered: most may never come again."""
         names = {name for labels in streams for name in labels}
-        if not any(map(_names_secret, names)) and all(clean[value] == value for value in values):
+        texts = list({value for labels in streams for value in labels.values()} | names)
+        clean = dict(zip(texts, self.texts(texts, labels=True), strict=True))
+        if not any(map(_names_secret, names)) and all(clean[text] == text for text in texts):
             return streams
-        return [self._cleaned(labels, clean) for labels in streams]
+        return [
+            {clean[name]: value for name, value in self._cleaned(labels, clean).items()}
+            for labels in streams
+        ]
 
     def _cleaned(self, labels: Labels, clean: Mapping[str, str]) -> Labels:
         found: Labels = {}

@@ -184,6 +184,7 @@ def test_labels_of_many_lines_are_as_labels_of_one() -> None:
     assert redactor.streams(mixed) != mixed
     keeping = Redactor(keep_labels=["user"])
     assert keeping.streams(mixed[:4]) == mixed[:4]
+    assert redactor.streams([{"mara@shop.example": "1"}]) == [{"<email>": "1"}]
 
 
 @pytest.mark.parametrize(
