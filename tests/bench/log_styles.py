@@ -23,7 +23,7 @@ from typing import Final
 FOLDER: Final = Path(__file__).parent / "log_styles"
 LINES: Final = 2000
 EPOCH_SECS: Final = 1_790_000_000
-_PLACE: Final = re.compile(r"\{(\w+)\}")
+_PLACE: Final = re.compile(r"\{([a-z]\w*)\}")
 _POOL: Final = re.compile(r"(\w+)(!?): (\S.*)")
 _USERS: Final = "root admin anna bob carol dmitri eve frank grace backup svc_app jdoe m.lopez"
 _HOSTS: Final = (
@@ -50,9 +50,11 @@ class Style:
 
     @property
     def part(self) -> str:
-        """``late`` ones were written when the miner was done, ``last`` when it was done again."""
-        if self.name.startswith(("late_", "last_")):
-            return self.name[:4]
+        """``late`` ones were written when the miner was done, ``last`` when it was done again,
+        ``new`` and ``unseen`` ones, of real programs, after that."""
+        part = self.name.partition("_")[0]
+        if part in {"late", "last", "new", "unseen"}:
+            return part
         return "held out" if zlib.crc32(self.name.encode()) % 2 == 1 else "design"
 
 
