@@ -8,6 +8,7 @@ from aiopsd.detectors.absent import AbsentSettings
 from aiopsd.detectors.band import BandSettings
 from aiopsd.detectors.burn import BurnSettings
 from aiopsd.detectors.drift import DriftSettings
+from aiopsd.detectors.flood import FloodSettings
 from aiopsd.detectors.forecast import ForecastSettings
 from aiopsd.detectors.halfspace import HalfspaceSettings
 from aiopsd.detectors.novel import NovelSettings
@@ -30,6 +31,7 @@ DetectorSettings = (
     | StepSettings
     | StoppedSettings
     | ShareSettings
+    | FloodSettings
 )
 
 __all__ = ["DetectorSettings"]

@@ -7,7 +7,6 @@ budget are those of *The Site Reliability Workbook*, chapter 5, table 5-8.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
@@ -18,6 +17,7 @@ from aiopsd.detectors import words
 from aiopsd.detectors.budget import BAD, HEARD, TOTAL, WINDOWS, Budget
 from aiopsd.detectors.groups.families import INSIDE, VERDICT, Families, Key
 from aiopsd.model import Batch, Floats, Indexes, Labels, Scores
+from aiopsd.patterns import label_pattern
 from aiopsd.rows import At, Column, pack, unpack
 from aiopsd.settings import Duration, Settings
 
@@ -70,8 +70,8 @@ class BurnSettings(Settings, frozen=True, kw_only=True, tag="burn"):
         if not 0 <= self.at_least < HUGE:
             raise ValueError(f"`at_least: {self.at_least:g}` must be 0 or more")
         try:
-            re.compile(self.bad)
-        except re.error as error:
+            label_pattern(self.bad)
+        except ValueError as error:
             raise ValueError(f"`bad: {self.bad}` is no regular expression: {error}") from None
 
     def build(self, labels: Callable[[int], Labels]) -> Burn:
@@ -85,7 +85,7 @@ class Burn:
         self.settings = settings
         self._allowed = 1.0 - settings.objective
         self._factors = np.array([p.share * settings.period / p.long_secs for p in PAIRS])
-        self._bad, self._labels = re.compile(settings.bad), labels
+        self._bad, self._labels = label_pattern(settings.bad), labels
         self._begin()
 
     def _begin(self) -> None:
@@ -102,7 +102,7 @@ class Burn:
         """Observed is the bad ratio of the long window that matters, NaN where none is known."""
         members, rows, now = self._families.rows, self._budget.rows, batch.time_s
         for row, _, value in self._families.meet(batch.series):
-            members["bad"][row] = self._bad.fullmatch(value) is not None
+            members["bad"][row] = self._bad.fits(value)
         owner = self._families.of(batch.series)
         at = rows.of(np.unique(owner[owner >= 0]))
         self._judge(self._budget.turn(at, now), now)

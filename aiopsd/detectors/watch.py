@@ -160,6 +160,8 @@ class Watch:
         if self._tag == "novel":
             what = rest.get("template") or ", ".join(f"{k}={v}" for k, v in rest.items())
             return f"{subject}: {what}" if what else subject
+        if self._tag == "flood":
+            return _flooded(subject, verdict, rest.get("template", ""))
         if "template" in rest:
             subject = f"{subject}: {rest['template']}:"
         if self._tag == "stopped":
@@ -244,6 +246,13 @@ def _service(entity: Mapping[str, str], labels: Mapping[str, str]) -> str:
     named = [entity.get(name) for name in (*SERVICE_LABELS, *CALLEE_LABELS)]
     usual = [labels.get(name) for name in SERVICE_LABELS]
     return next((name for name in [*named, *usual, *entity.values()] if name), "")
+
+
+def _flooded(subject: str, verdict: Verdict, template: str) -> str:
+    """Such as ``error lines shop 22 a second, at most 1 a minute before: no answer``."""
+    before = f"at most {words.pace(verdict.high)} before" if verdict.high > 0 else "none before"
+    said = f"{subject} {words.pace(verdict.observed)}, {before}"
+    return f"{said}: {template}" if template else said
 
 
 def _told_apart(labels: Labels) -> Labels:

@@ -24,6 +24,13 @@ def span(low: float, high: float, unit: str) -> str:
     return "\N{EN DASH}".join(dict.fromkeys(ends)) + name
 
 
+def pace(events_a_second: float) -> str:
+    """``22 a second``, ``30 a minute``, ``4 an hour``: in the first of them of which it is one."""
+    sizes = ((1.0, "a second"), (60.0, "a minute"), (3600.0, "an hour"))
+    times, name = next((one for one in sizes if events_a_second * one[0] >= 1), sizes[-1])
+    return f"{_digits(float(f'{events_a_second * times:.2g}'))} {name}"
+
+
 def limits(low: float, high: float, unit: str) -> str:
     """``limit 5 %``; an infinite side is none."""
     finite = [end for end in (low, high) if math.isfinite(end)]

@@ -22,10 +22,11 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "step": {},
     "stopped": {},
     "share": {},
+    "flood": {},
 }
 """Settings without which a member cannot be built; every member of the union has an entry."""
 
-OF_ALL = {"share"}  # members that judge what a series is among the others of its batch
+OF_ALL = {"share", "flood"}  # members that judge what a series is among the others of its batch
 
 MEMBERS = [
     pytest.param(one, id=str(one.__struct_config__.tag)) for one in get_args(DetectorSettings)

@@ -92,7 +92,9 @@ def test_more_errors_than_usual_come_with_the_newest_of_them(taught: tuple[House
     some = ["ERROR disk is on fire"]
     run(house, 2 * HOUR, 2 * HOUR, lambda n: shop.tick(n) + some * shop.draw.randrange(4))
     found = run(house, 4 * HOUR, 20, lambda n: shop.tick(n) + some * 80)
-    assert of(found, "error_lines").evidence[-1] == "ERROR disk is on fire"
+    one = of(found, "error_flood")
+    assert one.evidence[-1] == "ERROR disk is on fire"
+    assert (one.severity, one.tier, one.service) == ("high", "certain", "shop")
 
 
 def test_a_heartbeat_that_stops_is_missed(taught: tuple[House, Shop]) -> None:
