@@ -11,6 +11,8 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
+from aiopsd.patterns import Pattern
+
 MOST_LINES: Final = 500  # of an event, and
 MOST_CHARS: Final = 64 * 1024  # also; what is longer goes on as another event
 _READ_CHARS: Final = 1024  # of a line, to see whether it begins an event
@@ -28,7 +30,7 @@ _GO: Final = re.compile(r"goroutine \d+ \[|created by |\[signal |exit status ")
 _CALL: Final = re.compile(r"[\w./*()\[\]·-]+\(")
 
 
-def begins(lines: Sequence[str], pattern: re.Pattern[str] | None = None) -> list[bool]:
+def begins(lines: Sequence[str], pattern: Pattern | None = None) -> list[bool]:
     """Which of these begin an event; the first one always does. With ``pattern`` those that it
     matches somewhere do, and no others."""
     event = _Event()
@@ -37,12 +39,17 @@ def begins(lines: Sequence[str], pattern: re.Pattern[str] | None = None) -> list
         head = line[:_READ_CHARS]
         anew = not (event.lines and event.takes(line))
         if not anew:
-            anew = bool(pattern.search(head)) if pattern else not event.goes_on(head)
+            anew = pattern.found(head) if pattern else not event.goes_on(head)
         if anew:
             event = _Event()
         event.add(head, len(line))
         found.append(anew)
     return found
+
+
+def is_trouble(head: str) -> bool:
+    """A line that may be followed by what was raised."""
+    return _TROUBLE.search(head) is not None
 
 
 class _Event:

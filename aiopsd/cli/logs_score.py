@@ -1,19 +1,20 @@
 """Scores the lines, sessions or windows of a log: how strange each is after those before it.
 
 Labels are not needed. A session is what one id names: a trace, a request, a block. A window is a
-stretch of time. What is only learned has a row too, with the flag 0 and `learned` as its reason."""
+stretch of time. What is only learned has a row too, with the flag 0 and `learned` as its reason.
+The lines of a stack trace are scored as one."""
 
 from __future__ import annotations
 
 import argparse
 import csv
-import re
 import sys
 from collections.abc import Iterable, Sequence
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Final, TextIO
 
-from aiopsd.cli.table_file import opened, same
+from aiopsd.cli.output import shown
+from aiopsd.cli.table_file import is_read, opened, same
 
 if TYPE_CHECKING:
     from aiopsd.offline.log_scores import Key, Score, Scoring
@@ -25,12 +26,12 @@ COLUMNS: Final = ("unit_id", "score", "flag", "why")
 BATCH: Final = 1000
 LOOK: Final = 20  # batches in which ids of sessions are looked for
 LEARNED: Final = "learned"
-Batches = Iterable[Sequence[bytes]]
+WINDOW_SECS: Final = 60.0
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "input", metavar="IN.log", help="plain, gzipped or xz; - reads standard input"
+        "input", metavar="IN.log", help="plain, gzip, xz or bzip2; - reads standard input"
     )
     parser.add_argument(
         "-o", "--output", metavar="OUT.csv", required=True, help="one row for each unit: "
@@ -42,7 +43,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--session", type=_pattern, metavar="REGEX",
         help="the id of a session in a line: its first group, else all of it")  # fmt: skip
     parser.add_argument(
-        "--window", type=_window, default=60.0, metavar="DURATION",
+        "--window", type=_window, metavar="DURATION",
         help="how long a window is, such as 5m (60s)")  # fmt: skip
     parser.add_argument(
         "--learn", type=_lesson, default=0.0, metavar="FIRST",
@@ -50,27 +51,43 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from aiopsd.offline.lines import batches
+    from aiopsd.offline.lines import Lines
+    from aiopsd.offline.log_events import events
 
     before = args.learn if isinstance(args.learn, str) else ""
-    for name in filter(None, (args.input, before)):
-        if same(name, args.output):
-            print(f"{args.output} is read: another name must be written", file=sys.stderr)
-            return 2
+    wrong = _wrong(args, before)
+    if wrong:
+        print(wrong, file=sys.stderr)
+        return 2
+    inputs = [Lines(name) for name in (args.input, before) if name]
     with opened(args.output) as out:
         assert out is not None  # noqa: S101 - it has a name
-        reading = iter(batches(args.input, BATCH))
+        reading = events(inputs[0].batches(BATCH))
         first = list(islice(reading, LOOK))
-        scoring = _scoring(args, [line for batch in first for line in batch])
+        scoring = _scoring(args, [text for part in first for text in part.texts])
         if before:
-            for _ in scoring.scores(batches(before, BATCH)):
+            for _ in scoring.scores(events(inputs[1].batches(BATCH))):
                 pass
-        found = list(scoring.scores(chain(first, reading)))
-        learned = 0 if before else int(args.learn * len(found))
-        _write(out, found, learned)
-    flagged = sum(one.flag for one in found[learned:])
-    print(f"{len(found) - learned:,} scored, {flagged:,} flagged", file=sys.stderr)
-    return 0
+        share = 0.0 if before else args.learn
+        units, flagged = _write(out, scoring.scores(chain(first, reading)), share)
+    print(f"{units:,} scored, {flagged:,} flagged", file=sys.stderr)
+    damage = [one.damage for one in inputs if one.damage]
+    if damage:
+        print(shown(damage), file=sys.stderr)
+    return os.EX_DATAERR if damage else 0
+
+
+def _wrong(args: argparse.Namespace, before: str) -> str:
+    """What cannot be meant, as a sentence."""
+    if any(same(name, args.output) for name in (args.input, before) if name):
+        return is_read(args.output)
+    if before == args.input == "-":
+        return "standard input can be read once only: --learn needs a file, or IN.log does"
+    if args.window is not None and args.by != "window":
+        return "--window says how long a window is: it needs --by window"
+    if args.session is not None and args.by == "line":
+        return "--session says how lines are put together: it needs --by session, or --by window"
+    return ""
 
 
 def _scoring(args: argparse.Namespace, first: Sequence[bytes]) -> Scoring:
@@ -80,7 +97,7 @@ def _scoring(args: argparse.Namespace, first: Sequence[bytes]) -> Scoring:
         return ByLine()
     key = _key(args, first)
     if args.by == "window":
-        return ByWindow(key, args.window)
+        return ByWindow(key, args.window or WINDOW_SECS)
     return BySession(key) if key else ByLine()
 
 
@@ -91,7 +108,7 @@ def _key(args: argparse.Namespace, first: Sequence[bytes]) -> Key | None:
     if args.session:
         key = Key(args.session)
         if first and not any(map(key.of, first)):
-            raise Refused(f"--session {args.session.pattern!r} is in none of the first lines")
+            raise Refused(f"--session {args.session!r} is in none of the first lines")
         return key
     found = Key.found(first)
     if found is None:
@@ -105,19 +122,36 @@ def _key(args: argparse.Namespace, first: Sequence[bytes]) -> Key | None:
     return found[0]
 
 
-def _write(out: TextIO, found: Sequence[Score], learned: int) -> None:
+def _write(out: TextIO, found: Iterable[Score], share: float) -> tuple[int, int]:
+    """How many were scored, and flagged; without those that were learned."""
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(COLUMNS)
-    for n, one in enumerate(found):
-        row = (0, LEARNED) if n < learned else (int(one.flag), one.why)
-        writer.writerow((one.unit, f"{one.score:.4f}", *row))
-    out.flush()
+    rows = ([one.unit, f"{one.score:.4f}", str(int(one.flag)), one.why] for one in found)
+    units = flagged = 0
+    for row in _learned(rows, share) if share else rows:
+        writer.writerow(row)
+        units += row[3] != LEARNED
+        flagged += row[2] == "1"
+    return units, flagged
 
 
-def _pattern(text: str) -> re.Pattern[str]:
+def _learned(rows: Iterable[list[str]], share: float) -> Iterator[list[str]]:
+    """How many are a share is known at the end; until then they lie on disk."""
+    with tempfile.TemporaryFile("w+", encoding="utf-8", newline="") as file:
+        writer, many = csv.writer(file), 0
+        for many, row in enumerate(rows, 1):  # noqa: B007 - how many there were
+            writer.writerow(row)
+        file.seek(0)
+        for n, row in enumerate(csv.reader(file)):
+            yield [*row[:2], "0", LEARNED] if n < int(share * many) else row
+
+
+def _pattern(text: str) -> str:
+    from aiopsd.patterns import line_pattern
+
     try:
-        return re.compile(text)
-    except re.error as error:
+        return line_pattern(text).text
+    except ValueError as error:
         raise argparse.ArgumentTypeError(f"{text!r} is no pattern: {error}") from None
 
 

@@ -12,16 +12,15 @@ from urllib.parse import unquote, urlsplit
 import msgspec
 
 from aiopsd.errors import ConfigError
+from aiopsd.patterns import line_pattern
 from aiopsd.redaction import ADDRESSES, BUILT_IN, Action, Names, Redactor
-from aiopsd.redaction.detector import Detector, near, searching
-from aiopsd.redaction.guard import bounded, literal
+from aiopsd.redaction.detector import PLACEHOLDER, Detector, Span
 from aiopsd.redaction.named import SECRET_KEY
 from aiopsd.redaction.redactor import Count
 from aiopsd.settings import Duration, SecretFile, Settings
 
 KINDS = tuple(dict.fromkeys(one.kind for one in (*BUILT_IN, *ADDRESSES)))
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,31}")
-_FOLD = str.maketrans("123456789", "000000000")
 
 
 class RedactionPatternSettings(Settings, frozen=True, kw_only=True):
@@ -34,14 +33,20 @@ class RedactionPatternSettings(Settings, frozen=True, kw_only=True):
         if not _NAME.fullmatch(self.name):
             raise ValueError(f"`name: {self.name}` must be of small letters, digits and -")
         try:
-            bounded(self.pattern)
+            line_pattern(self.pattern)
         except ValueError as error:
             raise ValueError(f"`pattern: {self.pattern}`: {error}") from None
 
     def detector(self) -> Detector:
-        pattern, text = bounded(self.pattern), literal(self.pattern)
-        anchors = near(text.lower().translate(_FOLD)) if len(text) >= 3 else ()
-        return Detector(self.name, anchors, searching(self.name, pattern), whole=True)
+        pattern = line_pattern(self.pattern)
+
+        def find(text: str, _: int) -> Iterator[Span]:
+            for begin, end in pattern.spans(text):
+                value = text[begin:end]
+                if not PLACEHOLDER.fullmatch(value):
+                    yield Span(begin, end, self.name, value)
+
+        return Detector(self.name, (), find, whole=True, among=pattern.among)
 
 
 class RedactionSettings(Settings, frozen=True, kw_only=True):

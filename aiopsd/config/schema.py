@@ -14,6 +14,7 @@ from aiopsd.executors import ExecutorSettings
 from aiopsd.logs.odd_sessions import NAME as ODD_SESSIONS
 from aiopsd.model import Kind, Mode, Severity
 from aiopsd.notifiers import NotifierSettings
+from aiopsd.patterns import line_pattern
 from aiopsd.settings import Address, Duration, Settings
 from aiopsd.sources import SourceSettings
 from aiopsd.sources.loki_query import checked_metric
@@ -87,8 +88,8 @@ class RuleSettings(Settings, frozen=True, kw_only=True):
         if not self.select or not self.selection().interested(ODD_SESSIONS):
             raise ValueError(f"`sessions` goes with `select: {ODD_SESSIONS}`")
         try:
-            re.compile(self.sessions)
-        except re.error as error:
+            line_pattern(self.sessions)
+        except ValueError as error:
             raise ValueError(f"`sessions: {self.sessions}` is no pattern: {error}") from None
 
     def _check_question(self) -> None:

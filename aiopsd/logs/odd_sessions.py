@@ -7,7 +7,6 @@ such as ``trace_id``, a pattern that people give, or the one that finds most in 
 
 from __future__ import annotations
 
-import re
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import lru_cache
@@ -54,8 +53,9 @@ class _Writer:
                 name = session_keys.find(self.first)
                 self.pattern = session_keys.KNOWN[name] if name else NONE
                 self.first = []
-        found = _compiled(self.pattern).search(line.text[:READ_CHARS]) if self.pattern else None
-        return next(filter(None, (*found.groups(), found[0])), "") if found else ""
+        if not self.pattern:
+            return NONE
+        return next(session_keys.ids(self.pattern, line.text[:READ_CHARS]), "")
 
 
 class OddSessions:
@@ -159,7 +159,8 @@ class OddSessions:
         known, self._levels = unpack("odd_sessions", 1, saved, tuple[writers, dict[int, str]])
         self._writers.clear()
         for label, value, pattern, why, sessions in known:
-            writer = _Writer(self._speaks, self._pattern if pattern is None else pattern)
+            found = pattern if pattern in (NONE, *session_keys.KNOWN.values()) else None
+            writer = _Writer(self._speaks, self._pattern or found)
             writer.sessions.load(sessions)
             writer.why = why
             self._writers[label, value] = writer
@@ -173,6 +174,3 @@ def _name(labels: Mapping[str, str], known: Known) -> Name:
 
 def _labels(name: Name) -> Labels:
     return {name[0]: name[1]} if name[0] else {}
-
-
-_compiled: Final = lru_cache(100)(re.compile)

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
 from typing import Final
+
+from aiopsd.patterns import line_pattern
 
 LABELS: Final = ("trace_id", "traceId", "traceID", "request_id", "requestId", "correlation_id",
                  "session_id", "sessionId")  # fmt: skip
@@ -33,22 +36,28 @@ def find(lines: Sequence[str]) -> str | None:
     id that half of all lines have is no session's."""
     best, found = MIN_SHARE, None
     for name, pattern in KNOWN.items():
-        share = _share(re.compile(pattern), lines)
+        share = _share(pattern, lines)
         if share > best + (NEAR if found else 0.0):
             best, found = share, name
     return found
 
 
-def _share(pattern: re.Pattern[str], lines: Sequence[str]) -> float:
+def _share(pattern: str, lines: Sequence[str]) -> float:
     """Of lines whose id comes again, where there are enough different ones."""
-    seen = Counter(keys[0] for line in lines if (keys := ids(pattern, line)))
+    seen = Counter(filter(None, (next(ids(pattern, line), None) for line in lines)))
     again = {key: n for key, n in seen.items() if 1 < n <= len(lines) / 2}
     return sum(again.values()) / len(lines) if len(again) >= MIN_SESSIONS else 0.0
 
 
-def ids(pattern: re.Pattern[str], line: str) -> list[str]:
-    """Each once, in order: a line may be about several. Without a group the whole match counts."""
-    found: Iterable[str] = (
-        next(filter(None, one.groups()), one[0]) for one in pattern.finditer(line)
-    )
-    return list(dict.fromkeys(found))
+def ids(pattern: str, line: str) -> Iterator[str]:
+    """In order: a line may be about several. ``pattern`` is one of ours or a person's; without a
+    group the whole match counts. Raises ValueError on what is no pattern."""
+    return _told_by(pattern)(line)
+
+
+@lru_cache(100)
+def _told_by(pattern: str) -> Callable[[str], Iterator[str]]:
+    if pattern not in KNOWN.values():
+        return line_pattern(pattern).told
+    ours = re.compile(pattern)
+    return lambda line: (found[1] for found in ours.finditer(line))

@@ -4,10 +4,12 @@ would: by those before, and without labels."""
 from __future__ import annotations
 
 import math
-import re
-from collections import Counter, OrderedDict
+from array import array
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
+from itertools import islice
 from typing import Final, NamedTuple, Protocol, TypeAlias
 
 from aiopsd.errors import Refused
@@ -17,10 +19,12 @@ from aiopsd.logs.reader import MAX_LINE, Reader
 from aiopsd.logs.surprise import WARM, Judged, Reason, Surprise
 from aiopsd.logs.templates import Templates
 from aiopsd.offline.line_moments import LineMoments
+from aiopsd.offline.log_events import Events
 
-Batches: TypeAlias = Iterable[Sequence[bytes]]
+Batches: TypeAlias = Iterable[Events]
 MAX_TEMPLATES: Final = 10_000
-MAX_SESSIONS: Final = 500_000  # that are not judged yet; then the one that began first is
+MAX_SESSIONS: Final = 200_000  # that are not judged yet; then those that began first are
+MANY: Final = 64  # lines of a session, from which on they are only counted
 TEXT_CHARS: Final = 120  # of a template, in a reason
 ALIKE: Final = 2  # sessions of a window that are strange for one reason
 SAME_SECS: Final = 600.0  # a reason that comes again by then is the same trouble
@@ -84,34 +88,80 @@ class Mined:
 class Key:
     """Which sessions a line belongs to: its ids."""
 
-    def __init__(self, pattern: re.Pattern[str]) -> None:
+    def __init__(self, pattern: str) -> None:
         self._pattern = pattern
 
     def of(self, line: bytes) -> list[str]:
         return self.ids(line[:MAX_LINE].decode(errors="replace"))
 
     def ids(self, text: str) -> list[str]:
-        return session_keys.ids(self._pattern, text)
+        return list(dict.fromkeys(session_keys.ids(self._pattern, text)))
 
     @classmethod
     def found(cls, first: Iterable[bytes]) -> tuple[Key, str] | None:
         """The one that most of the first lines have, and what it is called."""
         name = session_keys.find([line[:MAX_LINE].decode(errors="replace") for line in first])
-        return (cls(re.compile(session_keys.KNOWN[name])), name) if name else None
+        return (cls(session_keys.KNOWN[name]), name) if name else None
 
 
 class ByLine:
-    """A line is named by its number. It is strange as its template is."""
+    """A line is named by its number. It is strange as its template is; those of a stack trace as
+    the event is that they belong to."""
 
     def __init__(self) -> None:
         self._mined = Mined("lines")
 
     def scores(self, batches: Batches) -> Iterator[Score]:
         number = 0
-        for batch in batches:
-            for template in self._mined.read(batch):
-                number += 1
-                yield self._mined.score(str(number), {template: 1})
+        for texts, lines in batches:
+            for template, many in zip(self._mined.read(texts), lines, strict=True):
+                found = self._mined.score("", {template: 1})
+                for _ in range(many):
+                    number += 1
+                    yield found._replace(unit=str(number))
+
+
+@dataclass(slots=True)
+class _Session:
+    """Most have few lines, and there may be millions: templates one by one take the least."""
+
+    began_s: int
+    templates: array[int] | Counter[int]
+
+    def add(self, template: int) -> None:
+        if isinstance(self.templates, Counter):
+            self.templates[template] += 1
+        else:
+            self.templates.append(template)
+            if len(self.templates) >= MANY:
+                self.templates = Counter(self.templates)
+
+    @property
+    def counts(self) -> Counter[int]:
+        return Counter(self.templates)
+
+
+class _Sessions(dict[str, _Session]):
+    """Those that are not judged yet, in the order in which they began."""
+
+    def add(self, name: str, template: int, time_s: int = 0) -> None:
+        one = self.get(name)
+        if one is None:
+            self[name] = _Session(time_s, array("l", (template,)))
+        else:
+            one.add(template)
+
+    def over(self) -> Iterator[tuple[str, _Session]]:
+        """The first of too many; they are forgotten."""
+        if len(self) > MAX_SESSIONS:
+            yield from self._out(len(self) - MAX_SESSIONS * 9 // 10)
+
+    def rest(self) -> Iterator[tuple[str, _Session]]:
+        yield from self._out(len(self))
+
+    def _out(self, many: int) -> Iterator[tuple[str, _Session]]:
+        for name in list(islice(self, many)):
+            yield name, self.pop(name)
 
 
 class BySession:
@@ -122,20 +172,13 @@ class BySession:
         self._mined, self._key = Mined("sessions"), key
 
     def scores(self, batches: Batches) -> Iterator[Score]:
-        begun: OrderedDict[str, Counter[int]] = OrderedDict()
-        for batch in batches:
-            for line, template in zip(batch, self._mined.read(batch), strict=True):
-                for name in self._key.of(line):
-                    begun.setdefault(name, Counter())[template] += 1
-            while len(begun) > MAX_SESSIONS:
-                yield self._mined.score(*begun.popitem(last=False))
-        while begun:
-            yield self._mined.score(*begun.popitem(last=False))
-
-
-class _Session(NamedTuple):
-    window_s: int  # in which it began
-    counts: Counter[int]
+        begun = _Sessions()
+        for texts, _ in batches:
+            for text, template in zip(texts, self._mined.read(texts), strict=True):
+                for name in self._key.of(text):
+                    begun.add(name, template)
+            yield from (self._mined.score(name, one.counts) for name, one in begun.over())
+        yield from (self._mined.score(name, one.counts) for name, one in begun.rest())
 
 
 class ByWindow:
@@ -147,36 +190,49 @@ class ByWindow:
         self._key, self._secs = key, window_secs
         self._mined = Mined("sessions") if key else Mined("windows", WARM_WINDOWS)
         self._told: dict[int, int] = {}  # reason -> the window that had enough of it last
+        self._odd: dict[int, list[Reason]] = {}  # window -> why sessions that began in it are
 
     def scores(self, batches: Batches) -> Iterator[Score]:
-        windows, sessions = self._read(batches)
+        windows: dict[int, Counter[int]] = {}
+        sessions = _Sessions()
+        moments = LineMoments()
+        for texts, _ in batches:
+            self._read(texts, moments, windows, sessions)
+            self._judge(sessions.over())
+        self._judge(sessions.rest())
         if not windows:
             raise Refused("no line has a time that can be read; by line or by session?")
-        if not self._key:
-            for window, counts in sorted(windows.items()):
+        for window, counts in sorted(windows.items()):
+            if self._key:
+                yield self._window(window, self._odd.pop(window, []))
+            else:
                 yield self._mined.score(str(window), counts)
-            return
-        odd: dict[int, list[Reason]] = {}
-        for began, counts in sorted(sessions.values(), key=lambda one: one.window_s):
-            odd.setdefault(began, []).extend(self._mined.judge(counts).why[:1])
-        for window in sorted(windows):
-            yield self._window(window, odd.get(window, []))
 
-    def _read(self, batches: Batches) -> tuple[dict[int, Counter[int]], dict[str, _Session]]:
-        windows: dict[int, Counter[int]] = {}
-        sessions: dict[str, _Session] = {}
-        moments = LineMoments()
-        for batch in batches:
-            texts = [line[:MAX_LINE].decode(errors="replace") for line in batch]
-            times_s = moments.of(texts).tolist()
-            for text, template, time_s in zip(texts, self._mined.read(batch), times_s, strict=True):
-                if math.isnan(time_s):  # before the first time
-                    continue
-                window = int(time_s // self._secs * self._secs)
-                windows.setdefault(window, Counter())[template] += 1
-                for name in self._key.ids(text) if self._key else ():
-                    sessions.setdefault(name, _Session(window, Counter())).counts[template] += 1
-        return windows, sessions
+    def _read(
+        self,
+        lines: Sequence[bytes],
+        moments: LineMoments,
+        windows: dict[int, Counter[int]],
+        sessions: _Sessions,
+    ) -> None:
+        texts = [line[:MAX_LINE].decode(errors="replace") for line in lines]
+        times_s = moments.of(texts).tolist()
+        for text, template, time_s in zip(texts, self._mined.read(lines), times_s, strict=True):
+            if math.isnan(time_s):  # before the first time
+                continue
+            window = int(time_s // self._secs * self._secs)
+            counts = windows.setdefault(window, Counter())
+            if self._key:
+                for name in self._key.ids(text):
+                    sessions.add(name, template, window)
+            else:
+                counts[template] += 1
+
+    def _judge(self, sessions: Iterable[tuple[str, _Session]]) -> None:
+        for _, one in sorted(sessions, key=lambda pair: pair[1].began_s):
+            why = self._mined.judge(one.counts).why[:1]
+            if why:
+                self._odd.setdefault(one.began_s, []).extend(why)
 
     def _window(self, window: int, odd: Sequence[Reason]) -> Score:
         counted = Counter(one.template for one in odd)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -27,17 +27,25 @@ class Span(NamedTuple):
 
 Find = Callable[[str, int], Iterator[Span]]
 """What is in a line, at this place or (``whole``) anywhere."""
+Among = Callable[[Sequence[str]], Iterable[int]]
+"""In which of these texts something may be; none is missed."""
+
+
+def anywhere(texts: Sequence[str]) -> Iterable[int]:
+    return range(len(texts))
 
 
 @dataclass(frozen=True, slots=True)
 class Detector:
-    """``find`` is linear in what it looks at: its patterns give nothing back and are bounded."""
+    """``find`` is linear in what it looks at: our patterns give nothing back and are bounded, those
+    of people are RE2's. Without ``anchors`` it looks where ``among`` says."""
 
     kind: Kind
-    anchors: tuple[Anchor, ...]  # empty: it looks at every line
+    anchors: tuple[Anchor, ...]
     find: Find
     whole: bool = False
     prose: bool = False  # not in labels, where such a thing is a name
+    among: Among = anywhere
 
 
 def near(*texts: str, confirm: bytes = b"") -> tuple[Anchor, ...]:

@@ -134,9 +134,9 @@ class Redactor:
             for place, owner in places:
                 at = bisect_right(starts, place) - 1
                 suspects.setdefault(at, []).append((place - starts[at], owner))
-        if self._always:
-            for at in range(len(texts)):
-                suspects.setdefault(at, []).extend((0, owner) for owner in self._always)
+        for owner in self._always:
+            for at in self._detectors[owner].among(texts):
+                suspects.setdefault(at, []).insert(0, (0, owner))
         for at, suspected in suspects.items():
             text = texts[at]
             if most is not None and len(suspected) > most:

@@ -17,6 +17,7 @@ import msgspec
 
 from aiopsd.contracts import SourceContext
 from aiopsd.model import Labels, LogBatch, LogLine, Position, Reading
+from aiopsd.patterns import line_pattern
 from aiopsd.settings import Duration, Settings
 from aiopsd.sources.file_tail import Piece, Place, Tail
 from aiopsd.sources.kept_hash import mark
@@ -34,7 +35,6 @@ _TICK_SECS = 5.0
 _COPYING_SECS = 10.0  # so long may a file that begins like another one be a copy that is not done
 _PACKED = (".gz", ".xz", ".zst", ".bz2", ".lz4", ".zip", ".Z")
 _TEMPLATE = re.compile(r"\{(?:name|dir)\}")
-_NESTED = re.compile(r"\([^()]*[+*}][^()]*\)[+*{]")  # takes for ever on some lines
 
 
 class FileSettings(Settings, frozen=True, kw_only=True, tag="file"):
@@ -56,11 +56,9 @@ class FileSettings(Settings, frozen=True, kw_only=True, tag="file"):
         if self.every <= 0:
             raise ValueError("`every` must be longer than 0s")
         try:
-            re.compile(self.begins)
-        except (re.error, RecursionError, OverflowError) as error:
+            line_pattern(self.begins, empty=True)
+        except ValueError as error:
             raise ValueError(f"`begins` is no regular expression: {error}") from None
-        if _NESTED.search(self.begins):
-            raise ValueError("`begins`: repeats within repeats, such as (a+)+, can take for ever")
         for value in self.labels.values():
             if re.search(r"[{}]", _TEMPLATE.sub("", value)):
                 raise ValueError(f"in `labels`, {value!r}: only {{name}} and {{dir}} are filled in")
@@ -137,7 +135,7 @@ class _Files:
     def __init__(self, settings: FileSettings, context: SourceContext) -> None:
         self._settings = settings
         self._context = context
-        self._begins = re.compile(settings.begins) if settings.begins else None
+        self._begins = line_pattern(settings.begins, empty=True) if settings.begins else None
         self._tails: dict[_Key, Tail] = {}
         self._copies: dict[_Key, float] = {}  # what may be one, and since when
         self._first_start = True

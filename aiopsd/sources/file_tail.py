@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import re
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Self
@@ -13,6 +12,7 @@ import msgspec
 from msgspec.structs import replace
 
 from aiopsd.line_events import begins
+from aiopsd.patterns import Pattern
 from aiopsd.sources.kept_hash import kept_hash
 
 HEAD_BYTES = 256  # at the beginning, and before the offset: by these a file is known again
@@ -81,7 +81,7 @@ class Tail:
         path: str,
         file: io.FileIO,
         since_s: float,
-        begins_with: re.Pattern[str] | None = None,
+        begins_with: Pattern | None = None,
         key: bytes = b"",
     ) -> None:
         self.path = path  # as it was first known: renaming a file does not rename its lines

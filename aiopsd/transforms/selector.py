@@ -1,8 +1,7 @@
 """Prometheus' vector selector: ``http_requests_total{code=~"5..",job!="x"}``.
 
 Grammar and meaning: https://prometheus.io/docs/prometheus/latest/querying/basics/ . Patterns are
-anchored at both ends; a label that a series lacks is the empty text. Patterns are Python's, which
-agree with RE2 on what people write here.
+anchored at both ends; a label that a series lacks is the empty text.
 """
 
 from __future__ import annotations
@@ -13,12 +12,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
 
+from aiopsd.patterns import Pattern, label_pattern
+
 _NAME: Final = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
 _LABEL: Final = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 _OPERATOR: Final = re.compile(r"=~|!~|!=|=")
 _TEXT: Final = re.compile(r'"((?:[^"\\\n]|\\.)*)"' + r"|'((?:[^'\\\n]|\\.)*)'" + r"|`([^`]*)`")
 _ESCAPE: Final = re.compile(r"\\(.)", re.DOTALL)
-_NESTED: Final = re.compile(r"\([^()]*[+*}][^()]*\)[+*{]")
 _ESCAPES: Final = {"n": "\n", "t": "\t", "r": "\r", "\\": "\\", '"': '"', "'": "'"}
 
 
@@ -29,10 +29,10 @@ class Matcher:
     label: str
     operator: str
     text: str
-    pattern: re.Pattern[str] | None = None
+    pattern: Pattern | None = None
 
     def matches(self, value: str) -> bool:
-        hit = self.pattern.fullmatch(value) is not None if self.pattern else value == self.text
+        hit = self.pattern.fits(value) if self.pattern else value == self.text
         return hit != self.operator.startswith("!")
 
 
@@ -120,12 +120,9 @@ class _Parser:
         text = quoted[3] if quoted[3] is not None else _unescape(quoted[1] or quoted[2] or "")
         if not operator.endswith("~"):
             return Matcher(label, operator, text)
-        if _NESTED.search(text):
-            self.at = began
-            self._fail("repeats within repeats, such as (a+)+, can take for ever")
         try:
-            return Matcher(label, operator, text, re.compile(text))
-        except (re.error, RecursionError, OverflowError) as error:
+            return Matcher(label, operator, text, label_pattern(text))
+        except ValueError as error:
             self.at = began
             self._fail(f"not a regular expression: {error}")
             raise AssertionError from error

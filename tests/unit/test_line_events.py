@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 
 import pytest
@@ -10,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aiopsd.line_events import MOST_CHARS, MOST_LINES, begins
+from aiopsd.patterns import line_pattern
 
 EVENTS = {
     "java": """2026-11-23 10:00:00 ERROR OrderService - could not save
@@ -90,8 +90,8 @@ def test_as_people_would_cut(name: str) -> None:
 
 def test_a_pattern_of_ones_own() -> None:
     lines = ["  x", "[1] a", "b", "  c", "[2] d"]
-    assert begins(lines, re.compile(r"^\[\d+\]")) == [True, True, False, False, True]
-    assert begins(lines, re.compile("")) == [True] * 5
+    assert begins(lines, line_pattern(r"^\[\d+\]")) == [True, True, False, False, True]
+    assert begins(lines, line_pattern("", empty=True)) == [True] * 5
 
 
 def test_an_event_has_an_end() -> None:
