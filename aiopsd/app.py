@@ -209,6 +209,7 @@ class House:
                     types=self.types,
                     base=self.config.base,
                     key=key,
+                    room=lambda: not self.pipeline.keeping.full,
                 )
             )
             for name, settings in daemon.sources.items()

@@ -17,6 +17,7 @@ from aiopsd.model import (
     Floats,
     Incident,
     Indexes,
+    Kept,
     Labels,
     Position,
     Reading,
@@ -97,6 +98,7 @@ class SourceContext:
     routes: dict[str, Handler] = field(default_factory=dict)  # POST path -> handler, for push
     types: dict[str, str] = field(default_factory=dict)  # metric -> counter, gauge, histogram ...
     gauge: Callable[[str, Callable[[], float]], None] = lambda _what, _read: None
+    room: Callable[[], bool] = lambda: True  # whether more may be handed on that is to be kept
 
 
 class Source(Protocol):
@@ -105,6 +107,16 @@ class Source(Protocol):
     def stream(self, resume: Position | None) -> AsyncIterator[Reading]: ...
 
     async def commit(self, position: Position) -> None: ...
+
+
+@runtime_checkable
+class Unasked(Protocol):
+    """A source that nobody can ask again for what it handed on. Its readings carry ``news`` and are
+    kept; after a crash they are learned from again, before it streams."""
+
+    def again(self, before: Position, kept_s: float, news: Position | None) -> Position:
+        """Where it stands after a reading of then; ``news`` None: it was damaged, and is lost."""
+        ...
 
 
 class Querier(Protocol):
@@ -289,9 +301,16 @@ class NotifierContext:
 class Store(Protocol):
     """The journal: append-only events, and one checkpoint of all that is learned."""
 
-    async def append(self, *events: AnyEvent) -> None:
-        """One durable transaction: when it returns, the events survive kill -9."""
+    async def append(self, *events: AnyEvent, keep: Kept | None = None) -> None:
+        """One durable transaction: when it returns, the events, and what is to be kept, survive
+        kill -9."""
         ...
+
+    async def kept(self, *, after: int) -> Sequence[Kept]:
+        """Some of what was kept after this number, in order; empty where there is no more."""
+        ...
+
+    async def drop_kept(self, upto: int) -> None: ...
 
     async def current(self, kind: type[Event], *, since_s: float = math.inf) -> Sequence[Any]:
         """Newest version of each thing of this kind, oldest first.

@@ -313,3 +313,16 @@ class Reading:
 
     items: tuple[Item, ...]
     position: Position
+    news: Position | None = None
+    """Of a source that cannot be asked for it again: what its position gains. Its lines are kept
+    with it until a checkpoint has them, see ``contracts.Unasked``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """Such a reading, as it is stored; its numbers grow, over all lives."""
+
+    number: int
+    source: str
+    time_s: float  # of its newest batch
+    body: bytes

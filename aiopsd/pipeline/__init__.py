@@ -18,11 +18,12 @@ from dataclasses import dataclass
 from typing import cast
 
 from aiopsd.channel import Channel, ChannelClosed
-from aiopsd.contracts import Clock, Source, Store
-from aiopsd.model import AnyEvent, Decision, Incident, Reading, Run
+from aiopsd.contracts import Clock, Source, Store, Unasked
+from aiopsd.model import AnyEvent, Decision, Incident, Kept, Reading, Run
 from aiopsd.pipeline.correlating import Correlating
 from aiopsd.pipeline.detection import Detection, Findings
 from aiopsd.pipeline.healing import Healing
+from aiopsd.pipeline.keeping import Keeping, unpacked
 from aiopsd.pipeline.listening import Listening
 from aiopsd.pipeline.state import REMEMBER_SECS, State
 from aiopsd.pipeline.telling import Outbox
@@ -60,6 +61,7 @@ class Pipeline:
         self.incidents: Channel[Incident | None] = Channel("incidents", 256)
         self._moved = dict.fromkeys(("detect", "correlate"), _monotonic())
         self._snapshots: Channel[Mapping[str, bytes]] = Channel("snapshots", 1)
+        self.keeping = Keeping(self.store)
         self._checkpoint_s = self.clock()
         self._checkpoint_begun_s, self._checkpoint_pause_secs = 0.0, self.checkpoint_secs
         self._crowded, self._refused = False, 0
@@ -73,10 +75,6 @@ class Pipeline:
     async def run(self, stopping: asyncio.Event) -> None:
         """Until ``stopping`` is set; then sources stop and the line drains, in order."""
         async with asyncio.TaskGroup() as group:
-            readers = [
-                group.create_task(self._read(name, source), name=f"read {name}")
-                for name, source in self.sources.items()
-            ]
             beside = [group.create_task(self._tick(stopping), name="tick")]
             if self.warming is not None:
                 beside.append(group.create_task(self.warming.run(), name="warm start"))
@@ -86,10 +84,15 @@ class Pipeline:
                 group.create_task(outbox.deliver(), name=f"tell {name}")
                 for name, outbox in self.outboxes.items()
             ]
-            detect = group.create_task(self._detect(), name="detect")
             correlate = group.create_task(self._correlate(), name="correlate")
             heal = group.create_task(self._heal(), name="heal")
             keep = group.create_task(self._keep(), name="keep")
+            await self._again()
+            detect = group.create_task(self._detect(), name="detect")
+            readers = [
+                group.create_task(self._read(name, source), name=f"read {name}")
+                for name, source in self.sources.items()
+            ]
             await stopping.wait()
             for task in (*readers, *beside):
                 task.cancel()
@@ -157,27 +160,64 @@ class Pipeline:
                 except ChannelClosed:
                     return
 
+    async def _again(self) -> None:
+        """What was kept and is in no checkpoint, before anything new: its sources are not asked."""
+        readings = 0
+        async for kept in self.keeping.since(self.detection.kept):
+            self._moved["detect"] = _monotonic()
+            found = await asyncio.to_thread(self._judge_again, kept)
+            await self.store.append(*found.changes, *found.anomalies)
+            if found:
+                await self.findings.put(found)
+            readings += 1
+        if readings:
+            log.info("learned again what was kept readings=%d", readings)
+
+    def _judge_again(self, kept: Kept) -> Findings:
+        try:
+            items, news = unpacked(kept.body, self.clock())
+        except ValueError as error:
+            log.error("kept reading not usable source=%s number=%d: %s",
+                      kept.source, kept.number, error)  # fmt: skip
+            items, news = [], None
+        source = self.sources.get(kept.source)
+        position = self.detection.positions.get(kept.source, {})
+        if isinstance(source, Unasked):
+            position = source.again(position, kept.time_s, news)
+        self._heed_trouble()
+        return self.detection.again(kept, items, position)
+
     async def _detect(self) -> None:
         async for read in self.readings:
             self._moved["detect"] = _monotonic()
             found = await asyncio.to_thread(self._judge, read)
-            await self.store.append(*found.changes, *found.anomalies)
+            await self.store.append(*found.changes, *found.anomalies, keep=found.keep)
+            if found.keep is not None:
+                self.keeping.add(found.keep)
             if read is not None:
                 await self.sources[read[0]].commit(read[1].position)
             if found:
                 await self.findings.put(found)
-            if not 0 <= self.clock() - self._checkpoint_s < self._checkpoint_pause_secs:
+            if self._checkpoint_due():
                 await self._snapshots.put(await self._snapshot())
 
+    def _checkpoint_due(self) -> bool:
+        if self.keeping.much and math.isfinite(self._checkpoint_pause_secs):
+            return True
+        return not 0 <= self.clock() - self._checkpoint_s < self._checkpoint_pause_secs
+
     def _judge(self, read: tuple[str, Reading] | None) -> Findings:
+        self._heed_trouble()
+        if read is None:
+            return self.detection.tick(self.clock())
+        name, reading = read
+        return self.detection.observe(name, reading.items, reading.position, reading.news)
+
+    def _heed_trouble(self) -> None:
         troubled = self.state.troubled(self.clock())
         if troubled != self._troubled:
             self.detection.troubled(troubled)
             self._troubled = troubled
-        if read is None:
-            return self.detection.tick(self.clock())
-        name, reading = read
-        return self.detection.observe(name, reading.items, reading.position)
 
     async def _correlate(self) -> None:
         async for found in self.findings:
@@ -226,6 +266,7 @@ class Pipeline:
         async for parts in self._snapshots:
             now_s = self._checkpoint_s
             await self.store.save_checkpoint(parts)
+            await self.keeping.drop(int(parts["kept"]))
             self.state.forget(now_s - REMEMBER_SECS)
             self.each_checkpoint(now_s)
             forgotten = await self.store.prune(now_s - self.keep_secs)

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec.structs import replace
 
-from aiopsd.model import Event, LogBatch, LogLine, Run
+from aiopsd.model import Anomaly, Change, Event, Item, LogBatch, LogLine, Run
 from aiopsd.redaction import Redactor
 
 E = TypeVar("E", bound=Event)
@@ -18,6 +18,30 @@ class Cleaning:
 
     def __init__(self, redactor: Redactor) -> None:
         self._redactor = redactor
+
+    def item(self, item: Item) -> Item:
+        """The same where all of it may be known."""
+        match item:
+            case LogBatch():
+                return self.lines(item)
+            case Anomaly() | Change():
+                return self.event(item)
+        return item
+
+    def stored(self, item: Item) -> Item:
+        """The same where all of it may be stored: of lines their labels as well, which otherwise
+        stay here."""
+        item = self.item(item)
+        if not isinstance(item, LogBatch):
+            return item
+        streams = {id(line.labels): line.labels for line in item.lines}
+        said = list(streams.values())
+        clean = self._redactor.streams(said)
+        if clean is said:
+            return item
+        labels = dict(zip(streams, clean, strict=True))
+        lines = (LogLine(one.time_ns, labels[id(one.labels)], one.text) for one in item.lines)
+        return LogBatch(item.time_s, tuple(lines), item.history)
 
     def lines(self, batch: LogBatch) -> LogBatch:
         """The same batch where all its lines may be kept; a very long line is cut."""

@@ -16,9 +16,20 @@ from aiopsd.contracts import Doubting, Lesson, Needing, Sparing, Teachable
 from aiopsd.correlation.changes import VersionWatch
 from aiopsd.detectors.watch import Watch
 from aiopsd.logs import Miner
-from aiopsd.model import Anomaly, Batch, Change, Indexes, Item, Labels, LogBatch, Position
+from aiopsd.model import (
+    Anomaly,
+    Batch,
+    Change,
+    Indexes,
+    Item,
+    Kept,
+    Labels,
+    LogBatch,
+    Position,
+)
 from aiopsd.pipeline.cleaning import Cleaning
 from aiopsd.pipeline.edges import Edges
+from aiopsd.pipeline.keeping import packed
 from aiopsd.redaction import Redactor
 from aiopsd.series import SeriesTable
 from aiopsd.transforms import Transforms
@@ -31,6 +42,7 @@ class Findings:
     anomalies: list[Anomaly] = field(default_factory=list)
     changes: list[Change] = field(default_factory=list)
     labels: list[Labels] = field(default_factory=list)  # of edges: what names both ends of a call
+    keep: Kept | None = None  # what it was, where nobody can be asked for it again
 
     def __bool__(self) -> bool:
         return bool(self.anomalies or self.changes or self.labels)
@@ -66,6 +78,7 @@ class Detection:
         self.positions: dict[str, Position] = {}
         self.taught: dict[str, str] = {}  # rule -> the PromQL whose long history was fitted
         self.samples = 0
+        self.kept = 0  # number of the newest reading that was to be kept
         self._cleaning = cleaning or Cleaning(Redactor(detectors=()))
         self._lock = threading.Lock()
         self._edges = Edges(table.labels)
@@ -80,13 +93,29 @@ class Detection:
                 if isinstance(watch.detector, Doubting):
                     watch.detector.troubled(services)
 
-    def observe(self, source: str, items: Sequence[Item], position: Position) -> Findings:
+    def observe(
+        self, source: str, items: Sequence[Item], position: Position, news: Position | None = None
+    ) -> Findings:
         with self._lock:
             found = Findings()
+            clean = self._cleaning.item if news is None else self._cleaning.stored
+            items = [clean(item) for item in items]
+            if news is not None:
+                found.keep = self._to_keep(source, items, news)
             for item in items:
                 self._one(item, found)
             self.positions[source] = position
             return found
+
+    def _to_keep(self, source: str, items: Sequence[Item], news: Position) -> Kept:
+        self.kept += 1
+        newest_s = max((one.time_s for one in items if isinstance(one, LogBatch)), default=0.0)
+        return Kept(self.kept, source, newest_s, packed(items, news))
+
+    def again(self, kept: Kept, items: Sequence[Item], position: Position) -> Findings:
+        """What was kept, after a crash; what it taught is lost with the state of then."""
+        self.kept = kept.number
+        return self.observe(kept.source, items, position)
 
     def tick(self, now_s: float) -> Findings:
         """What has waited for company for long enough, though nothing more came."""
@@ -99,11 +128,11 @@ class Detection:
     def _one(self, item: Item, found: Findings) -> None:
         match item:
             case Anomaly():
-                found.anomalies.append(self._cleaning.event(item))
+                found.anomalies.append(item)
             case Change():
-                found.changes.append(self._cleaning.event(item))
+                found.changes.append(item)
             case LogBatch():
-                self._raw(self.miner.feed(self._cleaning.lines(item)), found)
+                self._raw(self.miner.feed(item), found)
             case Batch(rule=""):
                 self._raw(item, found)
             case Batch():
@@ -203,6 +232,7 @@ class Detection:
                 "transforms": self.transforms.save(),
                 "positions": msgspec.json.encode(self.positions),
                 "taught": msgspec.json.encode(self.taught),
+                "kept": msgspec.json.encode(self.kept),
             }
 
     def load(self, parts: Mapping[str, bytes]) -> None:
@@ -218,6 +248,7 @@ class Detection:
             self.transforms.load(parts["transforms"])
             self.positions = msgspec.json.decode(parts["positions"], type=dict[str, Position])
             self.taught = msgspec.json.decode(parts.get("taught", b"{}"), type=dict[str, str])
+            self.kept = msgspec.json.decode(parts.get("kept", b"0"), type=int)
             for name, watch in self.watches.items():
                 saved = _below(f"watch/{name}", parts)
                 if saved:

@@ -80,7 +80,7 @@ class LokiPushSource:
         self._token = settings.token_file.read(context.base) if settings.token_file else ""
         self._seen = Seen(float(settings.resent_within), context.key)
         self._senders = Senders(context.name, context.health, float(settings.silent_after))
-        self._course = Course()
+        self._course = Course(kept=True)
         self._reading = asyncio.Lock()  # one request at a time: a few bytes can be many lines
         self._held: list[Request[_Batch]] = []  # not handed on yet
         self._waiting: Waiting[_Batch] = Waiting()  # not answered yet; their size: bytes
@@ -116,6 +116,12 @@ class LokiPushSource:
     async def commit(self, position: Position) -> None:
         self._waiting.taken(position["request"])
 
+    def again(self, before: Position, kept_s: float, news: Position | None) -> Position:
+        """See ``contracts.Unasked``."""
+        if news is None:
+            return {"missed": before.get("newest", kept_s), **before}
+        return {**before, **news, "taken": [*before.get("taken", ()), *news["taken"]]}
+
     def _resume(self, resume: Position) -> None:
         self._course.resume(resume)
         self._newest = self._course.request
@@ -138,8 +144,10 @@ class LokiPushSource:
     def _handed_on(self, requests: list[Request[_Batch]]) -> Reading:
         now_s = self._context.clock()
         lines: list[LogLine] = []
+        taken: list[str] = []
         for request in requests:
             tenant, name, pushed = request.brought
+            taken += [] if name in self._seen else [name]
             fresh = self._seen.fresh(name, tenant, pushed.lines, now_s)
             self._context.count("resent_lines", len(pushed.lines) - len(fresh))
             lines += fresh
@@ -155,7 +163,8 @@ class LokiPushSource:
         if requests:
             self._newest = requests[-1].number
         position = self._course.position(self._newest, self._senders.addresses)
-        return Reading(batches, position | {"taken": self._seen.requests})
+        news = {"request": self._newest, "newest": now_s, "taken": taken} if taken else None
+        return Reading(batches, position | {"taken": self._seen.requests}, news)
 
     # --- towards the client ---------------------------------------------------------------
 
@@ -185,6 +194,8 @@ class LokiPushSource:
             raise Wrong(503, "not started yet, or stopping")
         if self._waiting.size >= self._settings.waiting_bytes:
             raise Wrong(503, f"{self._waiting.size:,} bytes are waiting to be counted")
+        if not self._context.room():
+            raise Wrong(503, "more than can be kept waits for a checkpoint")
         body, pushed = await self._received(request)
         self._senders.hear(request.remote or "unknown", self._context.clock())
         self._context.count("cut_lines", pushed.cut)

@@ -33,6 +33,9 @@ class Seen:
     def requests(self) -> list[str]:
         return list(self._requests)
 
+    def __contains__(self, request: str) -> bool:
+        return request in self._requests
+
     def restore(self, requests: Iterable[str]) -> None:
         self._requests.extend(requests)
 

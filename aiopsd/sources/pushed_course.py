@@ -28,15 +28,16 @@ class Gap(NamedTuple):
 
 
 class Course:
-    """A life that ended in order says so in its last checkpoint; one that did not has crashed."""
+    """A life that ended in order says so in its last checkpoint; one that did not has crashed.
+    ``kept``: nothing is lost in a crash, unless it was ``missed``."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, kept: bool = False) -> None:
         self.request = 0  # number of the newest
         self.gaps = 0
         self.gap_secs = 0.0
         self.senders: Sequence[str] = ()  # as they were when the last life ended
         self._newest_s = 0.0  # of all samples
-        self._life = {"over": False}  # shared by all positions of this life
+        self._life = {"over": kept}  # shared by all positions of this life
         self._lost_after_s: float | None = None  # since a crash, until the next sample
 
     def resume(self, position: Position) -> None:
@@ -45,8 +46,9 @@ class Course:
         self.gap_secs = float(position.get("gap_secs", 0.0))
         self.senders = list(position.get("senders", ()))
         self._newest_s = float(position.get("newest", 0.0))
-        if position and not position["life"]["over"]:
+        if position and not position.get("life", {"over": True})["over"]:
             self._lost_after_s = self._newest_s
+        self._lost_after_s = position.get("missed", self._lost_after_s)
 
     def reach(self, time_s: float) -> Gap | None:
         """Samples up to this time are handed on; the gap that they end, if there is one."""
@@ -63,7 +65,8 @@ class Course:
         self._life["over"] = True
 
     def position(self, request: int, senders: Sequence[str]) -> Position:
-        return {
+        missed = {} if self._lost_after_s is None else {"missed": self._lost_after_s}
+        return missed | {
             "request": request,
             "newest": self._newest_s,
             "gaps": self.gaps,

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from aiopsd.contracts import Clock
-from aiopsd.model import AnyEvent, Event
+from aiopsd.model import AnyEvent, Event, Kept
 
 
 class MemoryStore:
@@ -17,9 +17,12 @@ class MemoryStore:
         self._clock = clock
         self._events: list[tuple[int, float, AnyEvent]] = []
         self._checkpoint: dict[str, bytes] = {}
+        self._kept: list[Kept] = []
 
-    async def append(self, *events: AnyEvent) -> None:
+    async def append(self, *events: AnyEvent, keep: Kept | None = None) -> None:
         now = self._clock()
+        if keep is not None:
+            self._kept.append(keep)
         for event in events:
             self._events.append((len(self._events) + 1, now, event))
 
@@ -35,6 +38,12 @@ class MemoryStore:
         self, *, after: int = 0, limit: int = 1000
     ) -> Sequence[tuple[int, float, AnyEvent]]:
         return self._events[after : after + limit]
+
+    async def kept(self, *, after: int) -> Sequence[Kept]:
+        return [one for one in self._kept if one.number > after]
+
+    async def drop_kept(self, upto: int) -> None:
+        self._kept = [one for one in self._kept if one.number > upto]
 
     async def save_checkpoint(self, parts: Mapping[str, bytes]) -> None:
         self._checkpoint = dict(parts)

@@ -7,6 +7,7 @@ it costs about 3 ms. Bodies are JSON, so that a person can read them with the sq
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import math
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
@@ -18,7 +19,7 @@ import msgspec
 
 from aiopsd.contracts import Clock
 from aiopsd.errors import ConfigError, JournalFailed
-from aiopsd.model import AnyEvent, Event
+from aiopsd.model import AnyEvent, Event, Kept
 from aiopsd.stores import pieces
 from aiopsd.telemetry import log
 
@@ -35,7 +36,11 @@ create table if not exists things (
   kind text not null, id text not null, seq integer not null, time_s real not null,
   open integer not null, body blob not null, primary key (kind, id)) without rowid;
 create index if not exists things_open on things (kind, open, time_s);
+create table if not exists kept (
+  number integer primary key, source text not null, time_s real not null, body blob not null);
 """
+
+KEPT_READ, KEPT_DROPPED = 16, 500  # readings in one go
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(AnyEvent).decode
@@ -61,7 +66,7 @@ class SqliteStore:
         except (msgspec.DecodeError, UnicodeDecodeError) as error:  # to be started again is no help
             raise ConfigError(f"the journal {self._path} is damaged: {error}; {RESTORE}") from error
 
-    async def append(self, *events: AnyEvent) -> None:
+    async def append(self, *events: AnyEvent, keep: Kept | None = None) -> None:
         now = self._clock()
         rows = [(now, type(e).__name__, e.id, _encode(e), not e.closed) for e in events]
 
@@ -76,8 +81,11 @@ class SqliteStore:
                         "insert or replace into things values (?, ?, ?, ?, ?, ?)",
                         (kind, name, seq, time_s, still_open, body),
                     )
+                if keep is not None:
+                    row = (keep.number, keep.source, keep.time_s, keep.body)
+                    db.execute("insert into kept values (?, ?, ?, ?)", row)
 
-        if rows:
+        if rows or keep is not None:
             # A write that has begun is finished even if the caller is cancelled.
             await asyncio.shield(self._call(work))
 
@@ -102,6 +110,26 @@ class SqliteStore:
             return [(seq, time_s, _decode(body)) for seq, time_s, body in rows]
 
         return await self._call(work)
+
+    async def kept(self, *, after: int) -> Sequence[Kept]:
+        def work(db: sqlite3.Connection) -> list[Kept]:
+            rows = db.execute(
+                "select number, source, time_s, body from kept where number > ? "
+                "order by number limit ?", (after, KEPT_READ),
+            )  # fmt: skip
+            return [Kept(*row) for row in rows]
+
+        return await self._call(work)
+
+    async def drop_kept(self, upto: int) -> None:
+        def work(db: sqlite3.Connection) -> bool:
+            with db:
+                some = "select number from kept where number <= ? order by number limit ?"
+                gone = f"delete from kept where number in ({some})"  # noqa: S608 - no input
+                return db.execute(gone, (upto, KEPT_DROPPED)).rowcount == KEPT_DROPPED
+
+        while await asyncio.shield(self._call(work)):
+            pass
 
     async def save_checkpoint(self, parts: Mapping[str, bytes]) -> None:
         """Events may be appended between its pieces; it counts once the last one is there."""
@@ -162,6 +190,8 @@ def _open(path: Path, read_only: bool) -> sqlite3.Connection:
                 log.warning("the journal %s is empty: starting as new, without incidents and what "
                             "was learned; %s", path, RESTORE)  # fmt: skip
             db = sqlite3.connect(path, timeout=10)
+            with contextlib.suppress(PermissionError):  # it is somebody else's, who let us write
+                path.chmod(0o600)  # before the other files, which are made like it
             db.execute("pragma journal_mode = wal")
             db.execute("pragma synchronous = full")
         _check_version(db, path, read_only)

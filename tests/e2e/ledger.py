@@ -66,12 +66,14 @@ class Keeping(Detection):
         super().__init__(*parts, **named)
         self.ledger = Ledger()
 
-    def observe(self, source: str, items: Sequence[Item], position: Position) -> Findings:
+    def observe(
+        self, source: str, items: Sequence[Item], position: Position, news: Position | None = None
+    ) -> Findings:
         for item in items:
             if isinstance(item, LogBatch):
                 for line in item.lines:
                     self.ledger.enter(line)
-        return super().observe(source, items, position)
+        return super().observe(source, items, position, news)
 
     def save(self) -> dict[str, bytes]:
         return super().save() | {PART: self.ledger.save()}

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+import os
 import random
 import signal
 import subprocess
@@ -222,16 +223,44 @@ async def test_pushed_through_stops_and_reloads(daemon: Daemon) -> None:
     assert metric(daemon, "gaps", "pushed") == 0
 
 
-async def test_pushed_through_kill_9(daemon: Daemon) -> None:
-    """What was answered after the last checkpoint is not sent again: that is a gap, counted, and
-    the only one. Nothing counts twice."""
-    crowd = await pushed_through(daemon, ("kill",), 6)
+async def pushed_through_kills(daemon: Daemon, kills: int, seed: int, checkpoint: str) -> None:
+    """Killed at any moment: while it starts, learns again, answers or saves. What was answered 204
+    is never sent again, and counts; what was not comes again, and counts once."""
+    chance, going = random.Random(seed), True
+    daemon.limits = f"checkpoint: {checkpoint}"
+    daemon.write("sources: {pushed: {type: loki_push, answer_within: 4s}}\nwatch_all: off\n",
+                 rules__test=RULES)  # fmt: skip
+    await daemon.start(ready=False)
+    crowd = agents(daemon, chance)
+    running = [asyncio.create_task(one.run(lambda: going)) for one in crowd]
+    try:
+        for _ in range(kills):
+            await asyncio.sleep(chance.random() ** 2 * 1.5)
+            await daemon.kill()
+            await daemon.start(ready=False)
+    finally:
+        going = False
+        await asyncio.wait_for(asyncio.gather(*running), 60)
     sent = sum(len(one.answered) for one in crowd)
-    told = await settled(daemon, sent, still_secs=8.0)
-    lost = told.missing(sent)
-    print(f"{sent:,} lines, {len(lost):,} in {metric(daemon, 'gaps', 'pushed'):.0f} gaps")
-    assert told.doubled == 0
-    assert told.entered == sent - len(lost)
-    assert 1 <= metric(daemon, "gaps", "pushed") <= 6
-    assert len(lost) < 0.5 * sent
-    assert daemon.log_lines("gap source=pushed")
+    told = await settled(daemon, sent)
+    again = sum(int(line.partition("readings=")[2]) for line in daemon.log_lines("learned again"))
+    tries = sum(one.tries for one in crowd)
+    print(f"{kills} kills, {sent:,} lines in {tries:,} requests, {again:,} readings learned again")
+    assert (told.missing(sent)[:20], told.doubled, told.entered) == ([], 0, sent)
+    assert sent > 100 * kills
+    assert again > kills
+    assert metric(daemon, "gaps", "pushed") == 0
+    assert not daemon.log_lines("Traceback")
+
+
+async def test_pushed_through_kill_9(daemon: Daemon) -> None:
+    await pushed_through_kills(daemon, 5, seed=9, checkpoint="1s")
+
+
+@pytest.mark.skipif(not os.environ.get("AIOPSD_SOAK"), reason="twenty minutes; AIOPSD_SOAK=1")
+@pytest.mark.parametrize("checkpoint", ["1s", "30s"])
+async def test_pushed_through_hundreds_of_kills(daemon: Daemon, checkpoint: str) -> None:
+    kills = int(os.environ.get("AIOPSD_SOAK_KILLS", "200"))
+    await pushed_through_kills(
+        daemon, kills, int(os.environ.get("AIOPSD_SOAK_SEED", "7")), checkpoint
+    )

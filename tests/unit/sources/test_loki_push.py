@@ -7,7 +7,7 @@ import gzip
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -55,10 +55,14 @@ def pushed(*texts: str, since_ns: int = AT_NS, **labels: str) -> bytes:
 
 @asynccontextmanager
 async def hook(
-    base: Path = Path(), clock: Callable[[], float] = lambda: NOW_S, **settings: Any
+    base: Path = Path(),
+    clock: Callable[[], float] = lambda: NOW_S,
+    room: Callable[[], bool] = lambda: True,
+    **settings: Any,
 ) -> AsyncIterator[Hook]:
     witness = Witness(clock=clock, base=base)
-    source = LokiPushSettings(**settings).build(witness.context("lp"))
+    context = replace(witness.context("lp"), room=room)
+    source = LokiPushSettings(**settings).build(context)
     async with served(witness) as (url, session):
         yield Hook(source, witness, url, session)
 
@@ -220,8 +224,7 @@ async def test_taken_but_not_answered_in_time_is_not_counted_again() -> None:
 
 
 async def test_a_crash_before_the_answer_counts_once() -> None:
-    """In the checkpoint, but nobody was told: what comes again is known. What was told, and is in
-    no checkpoint, is a gap."""
+    """In the checkpoint, but nobody was told: what comes again is known."""
     async with hook(answer_within=Duration(1)) as one, reading(one):
         posting = asyncio.create_task(one.push("one"))
         await one.readings.until(lambda: one.lines)
@@ -231,10 +234,62 @@ async def test_a_crash_before_the_answer_counts_once() -> None:
     async with hook(clock=lambda: later) as one, committing(one, position):
         assert await one.push("one") == 204
         assert one.texts == []
-        assert one.witness.counts["gaps"] == 0
         assert await one.push("two") == 204
         assert one.texts == ["two"]
+        assert one.witness.counts["gaps"] == 0
+
+
+async def test_what_was_kept_is_known_after_a_crash() -> None:
+    """The position of a checkpoint, and what each reading since then has added to it."""
+    async with hook() as one, committing(one):
+        assert await one.push("one") == await one.push("one") == 204
+        position = json.loads(json.dumps(one.readings.all[-1].position))
+        assert await one.push("two") == 204
+        readings = list(one.readings.all)
+    assert [len(r.news["taken"]) for r in readings if r.news is not None] == [1, 1]
+    for start, since in (({}, readings), (position, readings[-1:])):
+        async with hook(clock=lambda: NOW_S + 7) as one:
+            resume = start
+            for news in [json.loads(json.dumps(r.news)) for r in since if r.news]:
+                resume = one.source.again(resume, NOW_S, news)
+            async with committing(one, resume):
+                assert await one.push("one") == await one.push("two") == 204
+                assert await one.push("three") == 204
+            assert one.texts == ["three"]
+            assert one.witness.counts["gaps"] == 0
+
+
+async def test_what_was_kept_and_is_damaged_is_a_gap() -> None:
+    async with hook() as one, committing(one):
+        assert await one.push("one") == 204
+    position = json.loads(json.dumps(one.readings.all[-1].position))
+    for start, since_s in ((position, NOW_S), ({}, NOW_S + 2)):
+        async with hook(clock=lambda: NOW_S + 7) as one:
+            resume = one.source.again(start, NOW_S + 2, None)
+            resume = one.source.again(resume, NOW_S + 3, None)
+            resume = one.source.again(resume, NOW_S + 4, {"newest": NOW_S + 4, "taken": ["a"]})
+            async with committing(one, resume):
+                assert await one.push("two") == 204
+            counts = one.witness.counts
+            assert (counts["gaps"], counts["gap_seconds"]) == (1, NOW_S + 7 - since_s)
+            assert "missed" not in one.readings.all[-1].position
+
+
+async def test_a_crash_of_a_version_that_kept_nothing_is_a_gap() -> None:
+    old = {"request": 3, "newest": NOW_S, "taken": [], "life": {"over": False}}
+    async with hook(clock=lambda: NOW_S + 7) as one, committing(one, old):
+        assert await one.push("two") == 204
         assert (one.witness.counts["gaps"], one.witness.counts["gap_seconds"]) == (1, 7)
+
+
+async def test_without_room_for_what_is_to_be_kept_a_client_waits() -> None:
+    room = [False]
+    async with hook(room=lambda: room[0]) as one, committing(one):
+        status, text = await one.post(pushed("one"))
+        assert (status, "waits for a checkpoint" in text) == (503, True)
+        room[0] = True
+        assert await one.push("one") == 204
+        assert one.texts == ["one"]
 
 
 async def test_an_end_in_order_leaves_no_gap() -> None:
