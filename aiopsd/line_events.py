@@ -58,7 +58,7 @@ class _Event:
     def __init__(self) -> None:
         self.lines = self._chars = 0
         self._first = ""
-        self._traceback = self._go = False
+        self._traceback = self._go = self._thrown = False
 
     def takes(self, line: str) -> bool:
         return self.lines < MOST_LINES and self._chars + len(line) < MOST_CHARS
@@ -66,8 +66,10 @@ class _Event:
     def goes_on(self, head: str) -> bool:
         if not head or _GOES_ON.match(head):
             return True
-        if head.startswith(_TRACEBACK) or _THROWN.match(head):
-            return _TROUBLE.search(self._first) is not None
+        if head.startswith(_TRACEBACK):
+            return is_trouble(self._first)
+        if _THROWN.match(head):
+            return is_trouble(self._first) and not self._thrown
         return self._traceback or (self._in_go() and _is_go(head))
 
     def add(self, head: str, chars: int) -> None:
@@ -79,6 +81,7 @@ class _Event:
             self._traceback = True  # until the line that says what was raised
         elif head and not head[0].isspace():
             self._traceback = False
+        self._thrown = _THROWN.match(head) is not None  # the next one is of another event
         self.lines, self._chars = self.lines + 1, self._chars + chars + 1
 
     def _in_go(self) -> bool:

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import argparse
 import csv
-import gzip
 import json
 import sys
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 if TYPE_CHECKING:
@@ -41,21 +39,23 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from aiopsd.cli.output import shown
+    from aiopsd.cli.table_file import is_read, opened, same
     from aiopsd.offline.judging import judge
     from aiopsd.offline.table import read_table
 
     if args.json and args.output == "-":
         print("--json and -o - would both write to standard output", file=sys.stderr)
         return 2
-    if args.output and _same(args.input, args.output):
-        print(f"{args.output} is read: another name must be written", file=sys.stderr)
+    if same(args.input, args.output):
+        print(is_read(args.output), file=sys.stderr)
         return 2
-    table = read_table(args.input)
-    for remark in table.remarks:
-        print(shown([remark]), file=sys.stderr)
-    judged = judge(table.times_s, table.values, _progress(len(table.stamps)))
-    if args.output:
-        _write(args.output, table, judged)
+    with opened(args.output) as out:
+        table = read_table(args.input)
+        for remark in table.remarks:
+            print(shown([remark]), file=sys.stderr)
+        judged = judge(table.times_s, table.values, _progress(len(table.stamps)))
+        if out is not None:
+            _rows(out, table, judged)
     if args.json:
         print(json.dumps(_summary(table, judged), indent=1))
     elif not args.output:
@@ -77,33 +77,7 @@ def _progress(rows: int) -> Callable[[int], None]:
     return told
 
 
-def _same(read: str, written: str) -> bool:
-    """One file by both names: its other columns would be lost."""
-    try:
-        return read != "-" and written != "-" and Path(read).samefile(written)
-    except OSError:  # what is not there yet is another one
-        return False
-
-
 # --- every row --------------------------------------------------------------------------
-
-
-def _write(name: str, table: Table, judged: Judgement) -> None:
-    """Raises Refused."""
-    from aiopsd.errors import Refused
-
-    try:
-        if name == "-":
-            _rows(sys.stdout, table, judged)
-            sys.stdout.flush()
-            return
-        opened: Any = gzip.open if name.endswith(".gz") else Path.open
-        with opened(Path(name), "wt", encoding="utf-8", newline="") as file:
-            _rows(file, table, judged)
-    except BrokenPipeError:  # who reads us has enough
-        raise
-    except OSError as error:
-        raise Refused(f"cannot write {name}: {error.strerror}") from None
 
 
 def _rows(file: TextIO, table: Table, judged: Judgement) -> None:

@@ -1,19 +1,22 @@
 """Finds the templates of a log: what its lines have in common, with a mark where they vary.
 
 Ids are those known when a line was read; two templates that turn out to be one keep both ids, but
-with --final each line has the id that its template has in the end."""
+with --final each line has the id that its template has in the end. The lines of a stack trace have
+the id of the event that they belong to."""
 
 from __future__ import annotations
 
 import argparse
 import csv
+import os
 import sys
 from array import array
 from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final, TextIO
 
-from aiopsd.cli.table_file import opened, same
+from aiopsd.cli.output import shown
+from aiopsd.cli.table_file import is_read, opened, same
 
 if TYPE_CHECKING:
     from aiopsd.logs.templates import Templates
@@ -29,7 +32,7 @@ SHOWN: Final = 100
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "input", metavar="IN.log", help="plain, gzipped or xz; - reads standard input"
+        "input", metavar="IN.log", help="plain, gzip, xz or bzip2; - reads standard input"
     )
     parser.add_argument(
         "-o", "--output", metavar="OUT.csv", help=f"one row for each line: {','.join(COLUMNS)}; "
@@ -43,26 +46,31 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     from aiopsd.logs.reader import Reader
     from aiopsd.logs.templates import Templates
-    from aiopsd.offline.lines import batches
+    from aiopsd.offline.lines import Lines
+    from aiopsd.offline.log_events import events, portions
 
-    if args.output and same(args.input, args.output):
-        print(f"{args.output} is read: another name must be written", file=sys.stderr)
+    if same(args.input, args.output):
+        print(is_read(args.output), file=sys.stderr)
         return 2
     reader = Reader(Templates(MAX_TEMPLATES))
-    ids, texts = array("l"), _Texts(reader.templates)
-    read = batches(args.input, args.batch)
+    ids, texts = array("i"), _Texts(reader.templates)
+    lines = Lines(args.input)
+    at_once = args.batch * -(-BATCH // args.batch)  # a trace is seen as a whole
     with opened(args.output) as out:
-        for batch in read:
-            found = reader.ids(batch)
-            ids.extend(found)
+        for batch in portions(events(lines.batches(at_once)), args.batch):
+            found = reader.ids(batch.texts)
             texts.keep(set(found))
+            ids.extend(n for n, many in zip(found, batch.lines, strict=True) for _ in range(many))
         if args.final:
-            ids = array("l", map(reader.templates.canon, ids))
+            ids = array("i", map(reader.templates.canon, ids))
         if out is None:
-            print("\n".join(_told(ids, texts)))
+            print(shown(_told(ids, texts)))
         else:
             _rows(out, ids, texts)
     print(f"{_many(len(ids), 'line')}, {_many(len(reader.templates), 'template')}", file=sys.stderr)
+    if lines.damage:
+        print(shown([lines.damage]), file=sys.stderr)
+        return os.EX_DATAERR
     return 0
 
 
@@ -93,7 +101,6 @@ def _rows(file: TextIO, ids: array[int], texts: _Texts) -> None:
     writer.writerow(COLUMNS)
     told = texts.newest()
     writer.writerows((n, number, told.get(number, "")) for n, number in enumerate(ids, 1))
-    file.flush()
 
 
 def _told(ids: array[int], texts: _Texts) -> Iterator[str]:
@@ -102,15 +109,10 @@ def _told(ids: array[int], texts: _Texts) -> Iterator[str]:
     if found:
         yield f"{'lines':>9} {'id':>6}  template"
     for number, lines in found[:SHOWN]:
-        yield f"{lines:>9,} {number:>6}  {_printable(told.get(number, '').strip())}"
+        yield f"{lines:>9,} {number:>6}  {told.get(number, '').strip()}"
     if len(found) > SHOWN:
         yield f"the {SHOWN} most frequent of {len(found):,}; -o OUT.csv gives all"
 
 
 def _many(number: int, what: str) -> str:
     return f"1 {what}" if number == 1 else f"{number:,} {what}s"
-
-
-def _printable(text: str) -> str:
-    """Lines are strangers' words: none of them moves the cursor."""
-    return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text)

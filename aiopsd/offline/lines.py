@@ -1,35 +1,65 @@
-"""Lines of a file or pipe, plain, gzipped or xz, in batches; none of them endless."""
+"""Lines of a file or pipe, plain or packed, in batches; none of them endless."""
 
 from __future__ import annotations
 
 import gzip
-import io
 import lzma
 import sys
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Final
+from typing import IO, Any, Final
 
 from aiopsd.errors import Refused
+from aiopsd.offline.unpacking import Unpacked
 
 MAX_LINE_BYTES: Final = 65_536  # what is beyond is not read: a file without line ends may be a disk
 MAX_BATCH_BYTES: Final = 8_000_000
-_GZIP, _XZ = b"\x1f\x8b", b"\xfd7zXZ\x00"
 
 
-def batches(name: str, lines: int) -> Iterator[list[bytes]]:
-    """Of a file, or ``-`` for standard input, at most so many lines at once, without their ends. A
-    longer line is cut, and counts once. What is compressed tells by its first bytes. Raises
-    Refused: at once when nothing can be read, later when it is damaged."""
-    said = "standard input" if name == "-" else name
-    if name == "-" and sys.stdin is None:  # who started us closed it
-        raise Refused("standard input is closed")
-    with _told(said):
-        raw = sys.stdin.buffer if name == "-" else Path(name).open("rb")  # noqa: SIM115 - at the end
-        file = _plain(io.BufferedReader(raw, 1 << 20))  # type: ignore[arg-type] # raw, too
-    return _batches(file, said, lines)
+class Lines:
+    """Of a file, or ``-`` for standard input. Raises Refused: at once when nothing can be read."""
+
+    def __init__(self, name: str) -> None:
+        self._said = "standard input" if name == "-" else name
+        if name == "-" and sys.stdin is None:  # who started us closed it
+            raise Refused("standard input is closed")
+        with _told(self._said):
+            self._unpacked = Unpacked(_raw(name), self._said, name)
+            self._file = self._unpacked.as_utf8()
+
+    @property
+    def damage(self) -> str:
+        """What is missing at the end, as a sentence; known when all was read."""
+        return self._unpacked.damage
+
+    def batches(self, lines: int) -> Iterator[list[bytes]]:
+        """At most so many lines at once, without their ends. A longer line is cut, and counts once.
+        Raises Refused."""
+        batch: list[bytes] = []
+        size = 0
+        while True:
+            with _told(self._said):
+                line = self._file.readline(MAX_LINE_BYTES)
+                if line and not line.endswith(b"\n"):
+                    _skip(self._file)
+            if line:
+                batch.append(line.rstrip(b"\r\n"))
+                size += len(line)
+            if batch and (not line or len(batch) == lines or size > MAX_BATCH_BYTES):
+                yield batch
+                batch, size = [], 0
+            if not line:
+                self._unpacked.close()
+                return
+
+
+def _raw(name: str) -> Any:
+    """Not buffered: of a pipe what is there, and not only what fills a buffer."""
+    if name == "-":
+        return getattr(sys.stdin.buffer, "raw", sys.stdin.buffer)
+    return Path(name).open("rb", 0)
 
 
 @contextmanager
@@ -39,33 +69,7 @@ def _told(said: str) -> Iterator[None]:
     except (EOFError, lzma.LZMAError, zlib.error, gzip.BadGzipFile) as error:
         raise Refused(f"{said} is damaged: {error}") from None
     except OSError as error:
-        raise Refused(f"cannot read {said}: {error.strerror}") from None
-
-
-def _plain(file: io.BufferedReader) -> IO[bytes]:
-    begins = file.peek(len(_XZ))
-    if begins.startswith(_GZIP):
-        return gzip.GzipFile(fileobj=file)  # type: ignore[return-value] # of bytes
-    return lzma.LZMAFile(file) if begins.startswith(_XZ) else file
-
-
-def _batches(file: IO[bytes], said: str, lines: int) -> Iterator[list[bytes]]:
-    batch: list[bytes] = []
-    size = 0
-    while True:
-        with _told(said):
-            line = file.readline(MAX_LINE_BYTES)
-            if line and not line.endswith(b"\n"):
-                _skip(file)
-        if line:
-            batch.append(line.rstrip(b"\r\n"))
-            size += len(line)
-        if batch and (not line or len(batch) == lines or size > MAX_BATCH_BYTES):
-            yield batch
-            batch, size = [], 0
-        if not line:
-            file.close()
-            return
+        raise Refused(f"cannot read {said}: {error.strerror or error}") from None
 
 
 def _skip(file: IO[bytes]) -> None:

@@ -1,5 +1,6 @@
 """``aiopsd logs mine``: what people type, and what they get."""
 
+import bz2
 import csv
 import gzip
 import io
@@ -63,7 +64,7 @@ def test_ids_as_they_were_read_and_as_they_are_in_the_end(tmp_path: Path) -> Non
     assert {row["template"] for row in mined(path)} == {"the <*> engine is warm"}
 
 
-@pytest.mark.parametrize("pack", [gzip.compress, lzma.compress])
+@pytest.mark.parametrize("pack", [gzip.compress, lzma.compress, bz2.compress])
 def test_packed_files_and_pipes(log: Path, tmp_path: Path, pack, capsys: Capture) -> None:  # type: ignore[no-untyped-def]
     packed = tmp_path / "packed"
     packed.write_bytes(pack(log.read_bytes()))
@@ -93,7 +94,7 @@ def test_hostile_bytes_are_lines_like_others(tmp_path: Path, capsys: Capture) ->
 
 def test_what_is_wrong_is_said(log: Path, tmp_path: Path, capsys: Capture) -> None:
     bad = tmp_path / "bad.gz"
-    bad.write_bytes(gzip.compress(log.read_bytes())[:-20])
+    bad.write_bytes(b"\x1f\x8b\x08" + bytes(20))
     for words, said in (
         ([str(tmp_path / "none")], f"cannot read {tmp_path / 'none'}: No such file or directory"),
         ([str(tmp_path)], f"cannot read {tmp_path}: Is a directory"),
