@@ -2,7 +2,7 @@
 the next one may be.
 
 A *pace* is events a second over the last six slots of ten seconds, in which no slot counts more
-than twice the fourth smallest: what comes in one burst is no pace, what lasts half a minute is.
+than twice the third smallest: a burst of twenty seconds is no pace, what lasts for forty is.
 
 The next minute breaks the record of N minutes like it with a chance of 1 in N + 1, whatever its
 distribution is; it breaks it by a factor f with f to the power of -TAIL of that, where tails are
@@ -21,7 +21,7 @@ from aiopsd.rows import At, Column, Rows
 
 SLOT_SECS: Final = 10.0
 SLOTS: Final = 6
-MIDDLE: Final = 3  # place of the slot, from the smallest on, that ...
+MIDDLE: Final = 2  # place of the slot, from the smallest on, that ...
 SPIKE: Final = 2.0  # ... no other counts more than so many times of
 MINUTE, DAY_SECS, WEEK_SECS = 60.0, 86400.0, 7 * 86400.0
 MONTH: Final = 30 * 1440.0  # minutes: one of them may be beyond the bar

@@ -1,7 +1,8 @@
 """What came steadily and comes no more: a heartbeat, a line that a job writes every minute.
 
-A series is steady where its longest pause is not much longer than its usual one, for long enough.
-A burst that ended is not missed: it lasted too short, or it has paused before.
+A series is steady where its pauses are alike, and the longest one is not much longer than the
+usual one, for long enough. A burst that ended is not missed: it lasted too short, or it has paused
+before; nor is what comes by chance, however often.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from aiopsd.rows import At, Column, Rows, pack, unpack
 from aiopsd.settings import Duration, Settings
 
 STEADY: Final = 3.0  # longest pause, in usual ones
+ALIKE: Final = 0.35  # how far pauses are from the usual one, in usual ones; 0.74 by chance
 ARRIVALS: Final = 10  # at least, before anybody would miss it
 PAUSES: Final = 100.0  # that the usual pause remembers
 FADE: Final = 0.5 ** (1 / 1000)  # of the longest one, at each arrival: a day off is forgotten
@@ -28,11 +30,12 @@ Flags = NDArray[np.bool_]
 
 
 class StoppedSettings(Settings, frozen=True, kw_only=True, tag="stopped"):
-    """Missed is what came steadily for ``learn``, after ``pauses`` of its longest ones; for
-    ``forget``, then it is how things are now."""
+    """Missed is what came steadily for ``learn``, after ``pauses`` of its longest ones and no
+    sooner than ``after``; for ``forget``, then it is how things are now."""
 
     learn: Duration = Duration(3600)
     pauses: int = 4
+    after: Duration = Duration(60)
     forget: Duration = Duration(3600)
 
     def __post_init__(self) -> None:
@@ -59,6 +62,7 @@ class Stopped:
             seen=Column(),
             pause=Column(),  # the usual one, seconds
             longest=Column(),
+            apart=Column(),  # mean of how far pauses are from the usual one
             tick=Column(),  # of the last arrival
             value=Column(),
         )
@@ -85,20 +89,25 @@ class Stopped:
         first |= self._late(at, now)
         rows["begun"][at[first]] = now
         rows["n"][at[first]] = 0
-        rows["pause"][at[first]] = rows["longest"][at[first]] = 0
+        for name in ("pause", "longest", "apart"):
+            rows[name][at[first]] = 0
         later = at[~first]
         weight = 1 / np.minimum(rows["n"][later], PAUSES)
         rows["pause"][later] += weight * (pause[~first] - rows["pause"][later])
+        apart = np.abs(pause[~first] - rows["pause"][later])
+        rows["apart"][later] += weight * (apart - rows["apart"][later])
         rows["longest"][later] = np.maximum(rows["longest"][later] * FADE, pause[~first])
         rows["n"][at] += 1
         rows["seen"][at], rows["tick"][at], rows["value"][at] = now, self._ticks, values
 
     def _limit(self, at: At) -> Floats:
-        return np.asarray(self.settings.pauses * self._rows["longest"][at])
+        pauses = self.settings.pauses * self._rows["longest"][at]
+        return np.asarray(np.maximum(pauses, float(self.settings.after)))
 
     def _steady(self, at: At) -> Flags:
         rows = self._rows
         steady = rows["longest"][at] <= STEADY * rows["pause"][at]
+        steady &= rows["apart"][at] <= ALIKE * rows["pause"][at]
         lasted = rows["seen"][at] - rows["begun"][at] >= self.settings.learn
         return np.asarray(steady & lasted & (rows["n"][at] >= ARRIVALS))
 

@@ -165,7 +165,8 @@ class Tally:
         """Who cries often is believed less; what lasts for a day is no flood any more."""
         whole = self.whole
         over, secs = whole["speaker"][groups] >= 0, whole["widths"][groups, self.newest[groups]]
-        whole["settle"][groups] = np.where(over, SLOTS, np.maximum(whole["settle"][groups] - 1, 0))
+        held = over | self._in_trouble(groups)
+        whole["settle"][groups] = np.where(held, SLOTS, np.maximum(whole["settle"][groups] - 1, 0))
         whole["tired"][groups] *= 0.5 ** (secs / record.WEEK_SECS)
         ended = groups[~over & (whole["lasts"][groups] > 0)]
         whole["tired"][ended] += whole["since"][ended] >= REST_SECS

@@ -84,3 +84,17 @@ def test_saved_and_loaded_it_says_the_same() -> None:
     other.load(one.save())
     assert first + run(other, counts[290:], begin=290) == whole
     assert any(whole)
+
+
+def test_what_comes_by_chance_is_not_missed_however_often_it_came() -> None:
+    """Such as a line that a release dropped."""
+    for seed in range(4):
+        draw = Random(seed)
+        counts = [float(draw.random() < 0.02) for _ in range(2000)] + [0.0] * 4000
+        assert not any(run(stopped(), counts))
+
+
+def test_nothing_is_missed_within_a_restart() -> None:
+    one = StoppedSettings(learn=Duration(1800), after=Duration(180)).build(lambda _: {})
+    found = run(one, [1.0] * 200 + [0.0] * 20)
+    assert found.index(True) == 199 + 12
