@@ -4,7 +4,8 @@ Each leading column gets a letter: T time, M month, L level, N number or hexadec
 punctuation, B bracket group, C ends in ``:`` or ``]``, D is followed by ``|`` or ``;``, W another
 word, w one that is no word of a language, such as ``app.c:70``. A column is strong when nine of ten
 lines agree; the header ends at the last strong one in reach. Without a time, month or level there
-is no header.
+is no header. Lines of a trace or a table have none: where others begin with a time, only those are
+learnt from, and what has no time there is all message.
 """
 
 from __future__ import annotations
@@ -16,19 +17,20 @@ from typing import Final, TypeAlias
 
 MAX_COLUMNS, MAX_SAMPLE, HEAD_CHARS = 14, 500, 300
 STRONG: Final = 0.9
+HEADED: Final = 0.25  # lines that begin with a time; the others belong to the one before them
 MAX_TEXTS: Final = 40  # trailing bracket groups with more are the message
 
 _COLUMN: Final = re.compile(
-    r"\s*(\[(?:[^\[\]]|\[[^\[\]]*\])*\][:,]?"
+    r"\s*(\[(?:[^\[\]]|\[[^\[\]]*\])*\](?:[:,]|@[^\s|;]*)?"
     r"|[^\s|;\[{]+(?:\{[^{}]*\})?(?:\[[^\]\s]*\])?[^\s|;]*|[{;])(?:\s*[|;])?"
 )
 _TIME: Final = re.compile(
-    r"\d{1,2}:\d\d(?::\d\d)?|\d{4}[-/.]\d\d[-/.]\d\d|^\W?\d\d[-/.]\d\d(?:[-/.]\d{2,4})?\W?$"
-    r"|^1\d{9}(?:\d{3}|\.\d+)?$"
+    r"(?<![\d.])\d{1,2}:\d\d(?::\d\d)?(?!\d\d)|\d{4}[-/.]\d\d[-/.]\d\d|^\W?\d\d[-/.]\d\d(?:[-/.]\d{2,4})?\W?$"
+    r"|^1\d{9}(?:\d{3}|\.\d+)?$|^\[ *\d+\.\d{3,9}\]$"
 )
 _LEVEL: Final = re.compile(
-    r"^\W?(?:TRACE|DEBUG|INFO|INFORMATION|NOTICE|WARN|WARNING|ERR|ERROR|CRIT|CRITICAL|ALERT|FATAL"
-    r"|SEVERE|EMERG|FAILURE|PANIC|VERBOSE|[DIWEVF])[\W_]?$",
+    r"^\W?(?:TRACE|DEBUG|DBG|INFO|INF|INFORMATION|NOTICE|WARN|WRN|WARNING|ERR|ERROR|CRIT|CRITICAL"
+    r"|ALERT|FATAL|FTL|SEVERE|EMERG|FAILURE|PANIC|VERBOSE|VRB|[DIWEVF])[\W_]?$",
     re.IGNORECASE,
 )
 _MONTH: Final = re.compile(
@@ -39,6 +41,7 @@ _PARTS: Final = re.compile(r"[\[\]/|:, ]+")
 _PRIORITY: Final = re.compile(r"<\d{1,3}>\d?$")  # of syslog
 _HEX: Final = re.compile(r"(?=.*\d)[0-9a-f-]{12,}$")
 _IDS: Final = re.compile(r"[0-9a-f-]{8,}|\d+")
+_ONES: Final = str.maketrans("023456789", "1" * 9)
 
 
 @lru_cache(5_000)
@@ -99,12 +102,12 @@ class Header:
     def learn(self, lines: Sequence[str]) -> bool:
         """True when the plan changed."""
         self._sample = [*self._sample[-MAX_SAMPLE:], *map(_row, lines)]
-        before, self.plan = self.plan, _planned(self._sample)
+        before, self.plan = self.plan, _planned(_headed(self._sample))
         return before != self.plan
 
     def end(self, text: str) -> int:
         """Where the message begins."""
-        at, groups = 0, -1
+        at, groups, timed = 0, -1, False
         for number, wanted in enumerate(self.plan):
             if wanted != "B":
                 groups = -1
@@ -113,6 +116,10 @@ class Header:
             found = _COLUMN.match(text, at)
             if not found:
                 break
+            if wanted in "TM" and not timed:
+                if letter(found[1].translate(_ONES)) not in "TM":
+                    return 0  # the line belongs to the one before it
+                timed = True
             if wanted in "PBCL" and not _fits(letter(found[1]), wanted):
                 skipped = self._wide(text, found.end(), number)
                 if skipped < 0:
@@ -162,6 +169,16 @@ def _row(line: str) -> Row:
             texts[len(letters)] = _IDS.sub("", found[1])
         letters.append(one)
     return "".join(letters), texts
+
+
+def _headed(sample: list[Row]) -> list[Row]:
+    """Those with a time where most of those have one that begin with it."""
+    places = [len(row) - len(row.lstrip("NPBLWwCD")) for row, _ in sample]
+    timed = [place for place, (row, _) in zip(places, sample, strict=True) if place < len(row[:4])]
+    if len(timed) < HEADED * len(sample):
+        return sample
+    common = max(sorted(set(timed)), key=timed.count)
+    return [row for row in sample if row[0][common : common + 1] in ("T", "M")]
 
 
 def _planned(sample: Sequence[Row]) -> str:

@@ -15,6 +15,7 @@ UNKNOWN: Final = "unknown"
 
 _LEVELS: Final = {
     "trace": "debug", "debug": "debug", "dbg": "debug", "info": "info", "information": "info",
+    "wrn": "warning", "ftl": "critical",
     "notice": "info", "warn": "warning", "warning": "warning", "error": "error", "err": "error",
     "severe": "error", "critical": "critical", "crit": "critical", "fatal": "critical",
     "panic": "critical", "emerg": "critical", "emergency": "critical", "alert": "critical",

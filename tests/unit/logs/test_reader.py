@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from aiopsd.logs.header import Header
 from aiopsd.logs.reader import Known, Reader
 from aiopsd.logs.templates import Templates
 
@@ -29,6 +30,9 @@ HEADERS = [
     "2026-11-23 10:{m:02}:00.123 [{low}] <0.{pid}.0> ",
     "<34>Nov 23 10:{m:02}:00 {host} app[{pid}]: ",
     "<34>1 2026-11-23T10:{m:02}:00Z {host} app: ",
+    "[{pid:6}.{m:06}] ",
+    "[10:{m:02}:00 {serilog}] ",
+    "2026-11-23 10:{m:02}:00.5 UTC [{pid}] {who} LOG:  ",
 ]
 
 
@@ -41,7 +45,8 @@ def test_headers_are_no_part_of_a_template(header: str) -> None:
         head = header.format(
             m=n % 60, level=["INFO", "WARN", "ERROR"][n % 3], low=["info", "error"][n % 2],
             thread=["main", "pool-1", "pool-2"][n % 3], host=["web1", "gateway", "db"][n % 3],
-            pid=n * 37 % 977, digit=n % 9,
+            pid=n * 37 % 977, digit=n % 9, serilog=["INF", "WRN", "ERR"][n % 3],
+            who=["app@shop", "[unknown]@[unknown]"][n % 9 == 0],
         )  # fmt: skip
         lines.append((head + events[event].format(n, n)).encode())
         truth.append(event)
@@ -51,6 +56,32 @@ def test_headers_are_no_part_of_a_template(header: str) -> None:
     assert sorted(one.templates.text(number) for number in set(found)) == [
         "cache warmed", "disk <num> is full", "job <num> ran for <num> ms", "peer <num> is gone",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("traced", [0.05, 0.2, 0.6])
+def test_lines_of_a_trace_do_not_hide_the_header(traced: float) -> None:
+    """Nor do they lose their own first words to it."""
+    trace = ["java.io.IOException: reset", "\tat shop.Orders.save(Orders.java:17)",
+             "\tat shop.Main.run(Main.java:3)", "\t... 3 more"]  # fmt: skip
+    lines: list[str] = []
+    while len(lines) < 400:
+        n = len(lines)
+        lines.append(f"2026-11-23 10:00:{n % 60:02},12 ERROR [main] shop.Orders - no room for {n}")
+        if n and lines.count(trace[0]) * 4 < traced * n:
+            lines += trace
+    one = reader()
+    found = one.ids([line.encode() for line in lines[:100]])
+    found += one.ids([line.encode() for line in lines[100:]])
+    assert {one.templates.text(number) for number in found} == {
+        "no room for <num>", "java.io.IOException: reset", "at shop.Orders.save(Orders.java:<num>)",
+        "at shop.Main.run(Main.java:<num>)", "... <num> more",
+    }  # fmt: skip
+
+
+def test_a_port_is_no_time() -> None:
+    header = Header()
+    header.learn(["10.0.0.17:50010: no route", "10.0.0.17:80: no route"])
+    assert not header.plan
 
 
 def test_a_stream_has_a_header_of_its_own() -> None:
