@@ -24,6 +24,7 @@ COMMANDS = {
     "run": "the daemon",
     "detect": "judge a CSV file by the daemon's engine",
     "logs": "what logs are made of: their templates",
+    "rank": "who did it, and why: the causes of a recorded incident",
     "replay": "what the rules would have said about the last days",
     "status": "what is going on now",
     "incident": "list incidents, or show one with its story",
