@@ -68,7 +68,7 @@ class _Event:
             return True
         if head.startswith(_TRACEBACK):
             return is_trouble(self._first)
-        if _THROWN.match(head):
+        if _THROWN.match(head) and not self._traceback:
             return is_trouble(self._first) and not self._thrown
         return self._traceback or (self._in_go() and _is_go(head))
 
@@ -81,7 +81,7 @@ class _Event:
             self._traceback = True  # until the line that says what was raised
         elif head and not head[0].isspace():
             self._traceback = False
-        self._thrown = _THROWN.match(head) is not None  # the next one is of another event
+        self._thrown = self._thrown or _THROWN.match(head) is not None  # another is another event
         self.lines, self._chars = self.lines + 1, self._chars + chars + 1
 
     def _in_go(self) -> bool:

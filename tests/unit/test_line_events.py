@@ -65,6 +65,12 @@ exit status 2
 }
 --
 GET / 200""",
+    "one after the other": """java.io.IOException: Connection reset by peer
+--
+java.io.IOException: Connection reset by peer
+\tat sun.nio.ch.SocketDispatcher.read(SocketDispatcher.java:39)
+--
+java.io.IOException: Connection reset by peer""",
     "rust": """thread 'main' panicked at src/main.rs:2:5:
 --
 boom

@@ -118,3 +118,37 @@ def test_an_empty_file_has_no_templates(tmp_path: Path, capsys: Capture) -> None
     assert mined(tmp_path / "in.log") == []
     assert main(["logs", "mine", str(tmp_path / "in.log")]) == 0
     assert capsys.readouterr().err.endswith("0 lines, 0 templates\n")
+
+
+TRACE = """2026-11-23 10:00:00 ERROR could not save order {0}
+java.lang.IllegalStateException: no connection {0}
+\tat com.shop.Orders.save(Orders.java:4{0})
+\tat com.shop.Api.post(Api.java:7)
+2026-11-23 10:00:01 INFO order {0} saved"""
+
+
+def test_a_stack_trace_is_one_event_and_a_row_for_each_line(tmp_path: Path) -> None:
+    path = tmp_path / "in.log"
+    path.write_text("\n".join(TRACE.format(n) for n in range(300)))
+    rows = mined(path, "--batch", "7")
+    assert [int(row["line_no"]) for row in rows] == list(range(1, 1501))
+    assert [row["cluster_id"] for row in rows] == ["0", "0", "0", "0", "1"] * 300
+    assert rows[2]["template"].endswith(
+        "could not save order <num> java.lang.IllegalStateException"
+    )
+
+
+def test_lines_that_are_merely_indented_are_lines(tmp_path: Path) -> None:
+    path = tmp_path / "in.log"
+    path.write_text("\n".join(f"loading {n}:\n  module {n} is ready" for n in range(100)))
+    assert [row["cluster_id"] for row in mined(path)] == ["0", "1"] * 100
+
+
+def test_of_a_damaged_file_that_counts_which_could_be_read(tmp_path: Path, capsys: Capture) -> None:
+    text = "".join(f"worker {n} is {n * 7919} done\n" for n in range(100_000)).encode()
+    path, out = tmp_path / "in.gz", tmp_path / "out.csv"
+    path.write_bytes(gzip.compress(text)[:-1000])
+    assert main(["logs", "mine", str(path), "-o", str(out)]) == 65
+    said = capsys.readouterr().err
+    assert f"{path} is damaged: what was read is its first " in said
+    assert 90_000 < len(out.read_text().splitlines()) < 100_000

@@ -1,8 +1,10 @@
 """``aiopsd logs score``: what people type, and what they get."""
 
 import csv
+import gzip
 import io
 import lzma
+from array import array
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
@@ -11,6 +13,7 @@ import numpy as np
 import pytest
 
 from aiopsd.cli import main
+from aiopsd.offline import log_scores
 from aiopsd.offline.line_moments import LineMoments
 
 Capture = pytest.CaptureFixture[str]
@@ -132,6 +135,74 @@ def test_what_is_wrong_is_said(log: Path, tmp_path: Path, capsys: Capture) -> No
         with pytest.raises(SystemExit):
             main(["logs", "score", str(log), "-o", out, option, value])
         assert value in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--by", "line", "--window", "5m"], "--window says how long a window is: it needs --by w"),
+        (["--window", "5m"], "it needs --by window"),
+        (["--by", "session", "--window", "5m"], "it needs --by window"),
+        (["--by", "line", "--session", "x"], "--session says how lines are put together"),
+    ],
+)
+def test_options_that_would_be_passed_over_are_refused(
+    log: Path, capsys: Capture, options: list[str], said: str
+) -> None:
+    assert main(["logs", "score", str(log), "-o", str(log.parent / "out.csv"), *options]) == 2
+    assert said in capsys.readouterr().err
+    assert not (log.parent / "out.csv").exists()
+
+
+def test_standard_input_is_read_once(capsys: Capture) -> None:
+    assert main(["logs", "score", "-", "-o", "/dev/null", "--learn", "-"]) == 2
+    assert "can be read once only" in capsys.readouterr().err
+
+
+def with_traces() -> str:
+    trace = "\njava.lang.IllegalStateException: x\n\tat shop.Orders.save(Orders.java:4)"
+    return "\n".join(shop()).replace("connection reset", "connection failed" + trace)
+
+
+def test_a_stack_trace_is_scored_as_one(log: Path) -> None:
+    """It has no id of its own, and is of the session of the line before it."""
+    log.write_text(with_traces())
+    rows = scored(log)
+    assert flagged(rows) == [f"{n:032x}" for n in ODD]
+    assert "IllegalStateException" in rows[ODD[0]]["why"]
+    lines = scored(log, "--by", "line")
+    assert len(lines) == len(with_traces().splitlines())
+    first = next(n for n, line in enumerate(with_traces().splitlines(), 1) if "refused" in line)
+    assert flagged(lines)[:3] == [str(first), str(first + 1), str(first + 2)]
+    assert len({row["why"] for row in lines[first - 1 : first + 2]}) == 1
+
+
+def test_of_a_damaged_lesson_that_counts_which_could_be_read(log: Path, capsys: Capture) -> None:
+    before = log.parent / "before.gz"
+    before.write_bytes(gzip.compress(log.read_bytes())[:-200])
+    words = ["logs", "score", str(log), "-o", str(log.parent / "out.csv"), "--learn", str(before)]
+    assert main(words) == 65
+    assert f"{before} is damaged" in capsys.readouterr().err
+    assert (log.parent / "out.csv").exists()
+
+
+@pytest.mark.parametrize("by", ["session", "window"])
+def test_sessions_that_are_not_judged_yet_are_bounded(
+    log: Path, by: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = scored(log, "--by", by)
+    monkeypatch.setattr(log_scores, "MAX_SESSIONS", 100)
+    assert [(row["unit_id"], row["flag"]) for row in scored(log, "--by", by)] == [
+        (row["unit_id"], row["flag"]) for row in whole
+    ]
+
+
+def test_a_session_of_many_lines_is_counted() -> None:
+    one = log_scores._Session(0, array("l"))
+    for n in range(1000):
+        one.add(n % 3)
+    assert one.counts == {0: 334, 1: 333, 2: 333}
+    assert len(one.templates) == 3
 
 
 # --- when a line was written ---------------------------------------------------------------
