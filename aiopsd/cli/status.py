@@ -42,7 +42,7 @@ NEEDS_YOU = "NEEDS YOU: it ran and did not help (aiopsd incident show)"
 def _lines(found: dict[str, list[dict[str, Any]]], now_s: float) -> Iterator[str]:
     """The API leaves out what has its default: a state that is missing is the first one."""
     open_ = [i for i in found["incidents"] if i.get("state", "open") == "open"]
-    yield {0: "Nothing is wrong.", 1: "One incident."}.get(len(open_), f"{len(open_)} incidents.")
+    yield _headline(len(open_), found)
     yield from _unable(found, now_s)
     for incident in open_:
         age = _age(now_s - incident["opened_s"])
@@ -59,6 +59,25 @@ def _lines(found: dict[str, list[dict[str, Any]]], now_s: float) -> Iterator[str
         state = run_.get("state", "running")
         if state != "closed":
             yield f"{state:8} {run_['playbook']} on {run_['target']}"
+
+
+def _headline(incidents: int, found: dict[str, list[dict[str, Any]]]) -> str:
+    """It says what follows: where sources are gone or rules mute, nobody knows that all is well."""
+    if incidents:
+        return "One incident." if incidents == 1 else f"{incidents} incidents."
+    lasting = [run_ for run_ in found["runs"] if run_.get("state", "running") != "closed"]
+    told = [
+        _many(found["halts"], "halt", "halts"),
+        _many(found["health"], "part gone", "parts gone"),
+        _many(found["mute"], "rule mute", "rules mute"),
+        _many(lasting, "run not over", "runs not over"),
+    ]
+    but = ", ".join(filter(None, told))
+    return f"No incident, but {but}." if but else "Nothing is wrong."
+
+
+def _many(found: list[dict[str, Any]], one: str, many: str) -> str:
+    return "" if not found else f"{len(found)} {one if len(found) == 1 else many}"
 
 
 def _lasting(incident: dict[str, Any]) -> Iterator[str]:

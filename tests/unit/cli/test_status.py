@@ -134,7 +134,7 @@ async def test_halts_and_parts_that_are_away(facts: Facts, tmp_path: Path, capsy
     facts.health = [{"part": "prom", "since_s": time.time() - 30, "reason": "no answer"}]
     assert await status(tmp_path) == 0
     assert capsys.readouterr().out.splitlines() == [
-        "Nothing is wrong.",
+        "No incident, but 2 halts, 1 part gone.",
         "HALTED   everything by mara black friday",
         "HALTED   service/a by jon",
         "gone     prom for 30 s: no answer",
@@ -145,7 +145,21 @@ async def test_rules_that_cannot_judge(facts: Facts, tmp_path: Path, capsys: Cap
     facts.state = State()
     facts.mute = [{"rule": "odd_one", "reason": "hears no series"}]
     assert await status(tmp_path) == 0
-    assert capsys.readouterr().out.splitlines()[1] == "mute     rule odd_one hears no series"
+    assert capsys.readouterr().out.splitlines() == [
+        "No incident, but 1 rule mute.",
+        "mute     rule odd_one hears no series",
+    ]
+
+
+async def test_a_run_that_outlasts_its_incident(
+    facts: Facts, tmp_path: Path, capsys: Capture
+) -> None:
+    facts.state.incidents.clear()
+    assert await status(tmp_path) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "No incident, but 1 run not over.",
+        "running  rollback-release on service/payments",
+    ]
 
 
 async def test_json_has_every_listing(facts: Facts, tmp_path: Path, capsys: Capture) -> None:
