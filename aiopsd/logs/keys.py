@@ -27,7 +27,7 @@ GROUP_PLAIN: Final = 2  # that must stay for several names to vary at once
 WORD_PLAIN, COLON_PLAIN = 2, 3  # words that the key by words asks for
 
 _PAIR: Final = re.compile(
-    r"""= ?(?:\w*\{[^{}]*\}|\[[^\]]*\]|"[^"]*"|[^\s,;=(){}\[\]]*?)"""
+    r"""= ?(?:\w*\{[^{}]*\}|\[[^\]]{0,500}+\]|"[^"]*"|[^\s,;=(){}\[\]]*?)"""
     r"""(?=[,;)}\]]|\s|$)"""
 )
 

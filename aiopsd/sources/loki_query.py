@@ -16,8 +16,8 @@ from aiopsd.model import Labels
 
 _SELECTOR = re.compile(r'\s*\{(?:[^"`}]|"(?:\\.|[^"\\])*"|`[^`]*`)*\}', re.DOTALL)
 _TOKEN = re.compile(
-    r'(?P<text>"(?:\\.|[^"\\])*"|`[^`]*`)|(?P<note>#[^\n]*)|(?P<range>\[[^\]]*\])'
-    r'|(?P<word>[A-Za-z_][\w.:]*)|(?P<open>[({])|(?P<close>[)}])|(?P<wrong>["`\[\]])',
+    r'(?P<text>"(?:\\.|[^"\\])*"|`[^`]*`)|(?P<note>#[^\n]*)|(?P<range>\[[^\[\]]*\])'
+    r'|(?P<word>[A-Za-z_][\w.:]*)|(?P<open>[({])|(?P<close>[)}])|(?P<wrong>\\.|["`\[\]])',
     re.DOTALL,
 )
 _PAIRS = {"(": ")", "{": "}"}
