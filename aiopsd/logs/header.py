@@ -174,7 +174,11 @@ def _row(line: str) -> Row:
 def _headed(sample: list[Row]) -> list[Row]:
     """Those with a time where most of those have one that begin with it."""
     places = [len(row) - len(row.lstrip("NPBLWwCD")) for row, _ in sample]
-    timed = [place for place, (row, _) in zip(places, sample, strict=True) if place < len(row[:4])]
+    timed = [
+        place
+        for place, (row, _) in zip(places, sample, strict=True)
+        if place < 4 and row[place : place + 1] in ("T", "M")
+    ]
     if len(timed) < HEADED * len(sample):
         return sample
     common = max(sorted(set(timed)), key=timed.count)

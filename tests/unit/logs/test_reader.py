@@ -84,6 +84,13 @@ def test_a_port_is_no_time() -> None:
     assert not header.plan
 
 
+@pytest.mark.parametrize("line", ["[main][INFO] started", "x [a][b] c", "[a][b][c]", "\0!", ""])
+def test_lines_without_a_time_have_no_header(line: str) -> None:
+    header = Header()
+    header.learn([line])
+    assert not header.plan
+
+
 def test_a_stream_has_a_header_of_its_own() -> None:
     one = reader()
     plain = [b"%d: gone is the peer" % n for n in range(30)]
