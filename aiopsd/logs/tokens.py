@@ -15,6 +15,7 @@ _TOKEN: Final = re.compile(
     rf"\s*(?:\.{{4,}}(?=<\w+>)|(?:(?!\.{{4}})[^{_MARKS}])+(?=\.{{4,}}<)"
     rf"|[^{_MARKS}]*<[\w*]+>[.!?*]*|[^{_MARKS}]+|[{_MARKS[2:]}])"
 )
+_INSIDE: Final = re.compile(r"\w[._]\w")  # of a name, whatever it ends in: `order.placed`
 _CAMEL: Final = re.compile(r"[a-z][A-Z]")
 _THINGS: Final = """
     uid gid host hostname node interface name username account domain device driver module service
@@ -68,7 +69,7 @@ def tokens(masked: str) -> list[str]:
 @lru_cache(10_000)
 def is_telling(word: str) -> bool:
     """Verb-like forms, states, function words: they tell events apart rather than name things."""
-    return _TELLING.search(word) is not None
+    return _TELLING.search(word) is not None and _INSIDE.search(word) is None
 
 
 class Kinds:
@@ -182,6 +183,8 @@ def _alone(word: str) -> Kind:
     if "<" in word and len(word) > 2:
         return Kind.VALUE
     bare = word.rstrip(".!?*")
+    if bare == "_":  # no name: a server of nginx, an empty field
+        return Kind.SOFT
     if not any(map(str.isalnum, bare)):
         return Kind.MARK
     if bare[0] == "/" or "@" in bare or "$" in bare or "\\" in bare[:-1] or bare.count("/") >= 2:

@@ -34,6 +34,8 @@ def mined(*lines: str) -> list[str]:
         ("via eth{} again", "0 1", "via <id> again"),
         ("a tty={} b uid=0", "ssh", "a tty=ssh b uid=<num>"),
         ("a tty={} b uid=0", "ssh pts", "a tty=<*> b uid=<num>"),
+        ("here: {}, host gone", "shop.example _", "here: <*>, host gone"),
+        ("queue {} is it", "order.placed order.paid", "queue <*> is it"),
         ("logname= uid={} euid=0", "0", "logname= uid=<num> euid=<num>"),
     ],
 )
