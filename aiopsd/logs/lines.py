@@ -11,6 +11,7 @@ import msgspec
 MAX_CHARS: Final = 8192  # a longer line is cut: what it is about stands at its beginning
 HEAD_CHARS: Final = 120  # a level word further in is part of the message
 MAX_FIELDS: Final = 40
+MAX_DEPTH: Final = 4  # of causes within causes
 UNKNOWN: Final = "unknown"
 
 _LEVELS: Final = {
@@ -20,6 +21,8 @@ _LEVELS: Final = {
     "severe": "error", "critical": "critical", "crit": "critical", "fatal": "critical",
     "panic": "critical", "emerg": "critical", "emergency": "critical", "alert": "critical",
 }  # fmt: skip
+_CAUSE_SAYS: Final = ("message", "msg", "reason", "detail", "description", "name", "type", "code")
+_CAUSED_BY: Final = ("cause", "caused_by", "causedBy", "error", "err", "exception", "inner")
 _LEVEL_KEYS: Final = ("level", "detected_level", "severity", "lvl", "levelname", "log.level")
 _WORD: Final = re.compile(r"(?<![\w-])(" + "|".join(_LEVELS) + r")(?![\w-])", re.IGNORECASE)
 _RAISED: Final = re.compile(r"Traceback \(most|(?:Error|Exception)\b")
@@ -123,7 +126,8 @@ def level_of_words(text: str) -> str:
 def _said(fields: _Fields) -> Line:
     message = _message(fields)
     if fields.error or fields.err or fields.exception:
-        message = _with_cause(message, _text(fields.error, fields.err, fields.exception))
+        causes = map(_cause, (fields.error, fields.err, fields.exception))
+        message = _with_cause(message, next(filter(None, causes), ""))
     level = _LEVELS.get(fields.level) if type(fields.level) is str else None
     service = fields.service
     return Line(level or _level(fields), message, service if type(service) is str else "")
@@ -145,6 +149,17 @@ def _level(fields: _Fields) -> str:
 
 def _text(*values: object) -> str:
     return next((value for value in values if isinstance(value, str) and value), "")
+
+
+def _cause(value: object, depth: int = 0) -> str:
+    """A text, or what an object says of itself and then of what caused it; of many, the first."""
+    if isinstance(value, list):
+        value = value[0] if value else None
+    if not isinstance(value, dict) or depth == MAX_DEPTH:
+        return value if isinstance(value, str) else ""
+    own = _text(*(value.get(key) for key in _CAUSE_SAYS))
+    inner = next(filter(None, (_cause(value.get(key), depth + 1) for key in _CAUSED_BY)), "")
+    return ": ".join(dict.fromkeys(filter(None, (own, inner))))
 
 
 def _with_cause(message: str, cause: str) -> str:

@@ -63,3 +63,20 @@ def test_a_message_may_stand_one_level_down() -> None:
 def test_the_cause_is_part_of_what_happened() -> None:
     line = b'{"msg":"call failed","err":"Error: no route\\n  at x (y.js:3)\\n  at z"}'
     assert read_json(line).message == "call failed: Error: no route"
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        ('{"cause":{"message":"no route"}}', "order failed: no route"),
+        ('{"message":"query failed","cause":{"message":"no route"}}',
+         "order failed: query failed: no route"),
+        ('{"type":"Timeout","code":"E7"}', "order failed: Timeout"),
+        ('[{"message":"first"},{"message":"second"}]', "order failed: first"),
+        ('{"status":7}', "order failed"),
+        ('{"cause":' * 9 + '"deep"' + "}" * 9, "order failed"),
+    ],
+)  # fmt: skip
+def test_a_cause_within_objects_is_told(error: str, said: str) -> None:
+    line = read_json(f'{{"level":"error","msg":"order failed","error":{error}}}'.encode())
+    assert line.message == said
