@@ -22,7 +22,7 @@ from aiopsd.settings import Duration, Settings
 
 GROWN: Final = 2.0  # times its usual share of all; less is only more traffic
 STILL: Final = 0.5  # of the way to the bar: a flood goes on
-LOUDER: Final = 1e13  # than any pace
+LOUDER: Final = 1e15  # than anything that came
 TIRED: Final = 1.5  # each flood makes the next bar so much higher, for a week
 
 
@@ -116,7 +116,8 @@ class Flood:
         if not len(at) or not (flood or own.any()):
             whole["speaker"][group] = -1
         elif speaker < 0 or not mine.any():
-            loudest = np.argmax(np.where(own, paces + LOUDER, paces) if own.any() else paces)
+            came = each["slots"][at].sum(axis=1)
+            loudest = int(np.argmax(np.where(own, came + LOUDER, came)))
             whole["speaker"][group] = each.series(at[loudest : loudest + 1])[0]
 
     def _mean_to_bar(self, rows: Rows, at: At, groups: At) -> Floats:
