@@ -10,10 +10,11 @@ import contextlib
 import fcntl
 import os
 import signal
+import stat
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from aiopsd import notify_socket
 from aiopsd.app import House
@@ -28,6 +29,11 @@ from aiopsd.telemetry import cleaned_logs, log
 from aiopsd.web.api import application
 from aiopsd.web.door import serving
 
+OWN_FILES: Final = (
+    "journal.db", "journal.db-wal", "journal.db-shm", "lock", "HALT", "redaction.key",
+    "positions.key",
+)  # fmt: skip
+
 
 async def serve(path: Path, clock: Clock = time.time) -> None:
     """Lives until SIGTERM. Raises ConfigError when it cannot begin."""
@@ -35,6 +41,7 @@ async def serve(path: Path, clock: Clock = time.time) -> None:
     assert config is not None  # noqa: S101 - load raises
     signals = Signals(path, config.state, clock)
     with _only_one(config.state), signals.caught():
+        _keep_to_owner(config.state, path)
         watched = Watched()
         watchdog = asyncio.create_task(watched.feed(), name="watchdog")
         try:
@@ -59,8 +66,8 @@ async def serve(path: Path, clock: Clock = time.time) -> None:
 def _only_one(state: Path) -> Iterator[None]:
     """Two daemons on one journal would both act."""
     try:
-        state.mkdir(parents=True, exist_ok=True)
-        lock = (state / "lock").open("w")
+        state.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock = os.fdopen(os.open(state / "lock", os.O_WRONLY | os.O_CREAT, 0o600), "w")
     except OSError as error:
         own = os.environ.get("STATE_DIRECTORY")
         hint = f"; under systemd write `state: {own}`" if own else ""
@@ -73,6 +80,21 @@ def _only_one(state: Path) -> Iterator[None]:
         except BlockingIOError:
             raise ConfigError(f"another aiopsd already runs on {state}") from None
         yield
+
+
+def _keep_to_owner(state: Path, config: Path) -> None:
+    """What is learned of a system is for nobody else to read; an earlier version left that to the
+    umask. A folder that holds the configuration, or belongs to all, keeps its mode: there, only
+    what is ours by name is closed."""
+    sticky = state.stat().st_mode & stat.S_ISVTX
+    shared = sticky or config.resolve().is_relative_to(state.resolve())
+    found = [state / name for name in OWN_FILES] if shared else [state, *state.rglob("*")]
+    for path in found:
+        with contextlib.suppress(OSError):  # gone meanwhile
+            one = path.lstat()
+            ours = one.st_uid == os.geteuid()
+            if ours and one.st_mode & 0o077 and not stat.S_ISLNK(one.st_mode):
+                path.chmod(stat.S_IMODE(one.st_mode) & 0o700)
 
 
 async def _live(config: Config, clock: Clock, signals: Signals, watched: Watched) -> None:

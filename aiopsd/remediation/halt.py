@@ -78,10 +78,23 @@ class HaltFile:
         return replace(halt, by=self._clean(halt.by), reason=self._clean(halt.reason))
 
     def _write(self, halts: dict[str, Halt]) -> None:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         draft = self.path.with_suffix(".new")
-        draft.write_bytes(msgspec.json.encode(list(halts.values())))
+        draft.unlink(missing_ok=True)
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(msgspec.json.encode(list(halts.values())))
+            _give_to_owner(file.fileno(), self.path.parent)
         os.replace(draft, self.path)  # noqa: PTH105 - the atomic one
+
+
+def _give_to_owner(file: int, folder: Path) -> None:
+    """The daemon must read what another user halts; what it cannot read halts everything."""
+    owner = folder.stat()
+    if owner.st_uid != os.geteuid():
+        try:
+            os.fchown(file, owner.st_uid, owner.st_gid)
+        except PermissionError:  # only root may
+            os.fchmod(file, 0o644)
 
 
 def _parse(text: bytes, time_s: float) -> dict[str, Halt]:

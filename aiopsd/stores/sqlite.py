@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import math
+import os
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -185,10 +186,11 @@ def _open(path: Path, read_only: bool) -> sqlite3.Connection:
         if read_only:
             db = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=10)
         else:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             if path.exists() and not path.stat().st_size:
                 log.warning("the journal %s is empty: starting as new, without incidents and what "
                             "was learned; %s", path, RESTORE)  # fmt: skip
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))  # -wal and -shm become alike
             db = sqlite3.connect(path, timeout=10)
             with contextlib.suppress(PermissionError):  # it is somebody else's, who let us write
                 path.chmod(0o600)  # before the other files, which are made like it

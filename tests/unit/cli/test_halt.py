@@ -126,3 +126,13 @@ def test_a_user_without_a_name(config: str, tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert reason(tmp_path) == f"halted by user {nobody}"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files away")
+def test_what_root_halts_the_daemons_user_can_read(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    state.mkdir()
+    os.chown(state, 1234, 1234)
+    HaltFile(state).halt("service/a", by="root", reason="", now_s=1.0)
+    found = (state / "HALT").stat()
+    assert (found.st_uid, found.st_gid, found.st_mode & 0o777) == (1234, 1234, 0o600)
