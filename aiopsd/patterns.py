@@ -88,7 +88,7 @@ class Pattern:
         data, at, begin = _bytes(joined), 0, 0
         while (match := self._of_lines.search(data, begin)) is not None:
             found = match.span()[0]
-            at += data.count(b"\n", begin, found)
+            at += data[begin:found].count(b"\n")
             yield at
             at, begin = at + 1, data.find(b"\n", found) + 1
             if not begin:

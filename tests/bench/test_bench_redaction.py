@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
+from aiopsd.config.redaction import RedactionPatternSettings, RedactionSettings
 from aiopsd.redaction import Names, Redactor
 from tests.bench.log_corpus import FOLDER, require
 from tests.canaries import PASSWORD, PEOPLE, TOKENS
@@ -103,3 +104,29 @@ def test_what_is_taken_of_random_ids(kind: str) -> None:
     redactor.lines([f"id {one} done" for one in ids])
     print(f"\n{kind}: {taken[kind] / len(ids):.2%} of random ids")
     assert taken[kind] <= (0.05 if kind == "card" else 0.0) * len(ids)
+
+
+OF_PEOPLE = {
+    "one with a text": [r"EMP-\d{6}"],
+    "three": [r"EMP-\d{6}", r"(?i)\bcust(?:omer)?[-_]?\d{4,12}\b", r"\b[A-Z]{2}\d{6,8}\b"],
+}
+
+
+def test_what_patterns_of_people_cost() -> None:
+    lines = [line for name, some in sets().items() if "hdfs" not in name for line in some[:2000]]
+
+    def took_secs(patterns: Sequence[str]) -> float:
+        settings = RedactionSettings(
+            patterns=tuple(
+                RedactionPatternSettings(name=f"own{n}", pattern=one)
+                for n, one in enumerate(patterns)
+            )
+        )
+        redactor = settings.redactor(KEY, [], lambda _kind, _values: None)
+        return best_secs(lambda: redactor.lines(lines))
+
+    bare = took_secs([])
+    for name, patterns in OF_PEOPLE.items():
+        ratio = took_secs(patterns) / bare
+        print(f"\n{name}: {ratio:.2f} times a line without any")
+        assert ratio < 2.0
