@@ -58,17 +58,14 @@ def _digest(body: bytes) -> bytes:
 
 
 def _columns(batch: LogBatch) -> _Columns:
-    numbers: dict[int, int] = {}
-    streams: list[Labels] = []
-    which = []
-    for line in batch.lines:
-        number = numbers.get(id(line.labels))
-        if number is None:
-            number = numbers[id(line.labels)] = len(streams)
-            streams.append(line.labels)
-        which.append(number)
-    times = [min(line.time_ns, _MOST_NS) for line in batch.lines]
-    return batch.time_s, batch.history, streams, which, times, [one.text for one in batch.lines]
+    streams = {id(line.labels): line.labels for line in batch.lines}
+    numbers = {stream: number for number, stream in enumerate(streams)}
+    which = [numbers[id(line.labels)] for line in batch.lines]
+    times = [line.time_ns for line in batch.lines]
+    if max(times, default=0) > _MOST_NS:
+        times = [min(time_ns, _MOST_NS) for time_ns in times]
+    texts = [line.text for line in batch.lines]
+    return batch.time_s, batch.history, list(streams.values()), which, times, texts
 
 
 def _batch(columns: _Columns, now_s: float) -> LogBatch:

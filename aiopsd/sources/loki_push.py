@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections import deque
 from collections.abc import AsyncIterator
 from typing import NamedTuple
 
@@ -32,6 +33,7 @@ from aiopsd.sources.pushed_waiting import Request, Waiting
 AHEAD_SECS = 600.0  # a client's clock may be ahead by this much, as Loki lets it
 SLOT_SECS = 1.0  # clients send about as often as that
 QUIET_SECS = 5.0  # that nothing came is news too
+_UNDER_WAY = 2  # readings; what comes meanwhile goes together, in one commit
 _AT_ONCE_BYTES = 2**18  # more is read in a thread, so that the loop goes on
 _TENANT = re.compile(r"[\w!.*'()-]{1,150}", re.ASCII)
 
@@ -87,6 +89,7 @@ class LokiPushSource:
         self._coming = Coming(settings.max_body_bytes)
         self._refusals = Refusals(context.name)
         self._come = asyncio.Event()
+        self._under_way: deque[int] = deque()  # readings not committed: their newest requests
         self._newest = 0  # number of the newest request that was handed on
         self._streaming = False
         if settings.path in context.routes:
@@ -115,6 +118,10 @@ class LokiPushSource:
 
     async def commit(self, position: Position) -> None:
         self._waiting.taken(position["request"])
+        while self._under_way and self._under_way[0] <= position["request"]:
+            self._under_way.popleft()
+        if self._held:
+            self._come.set()
 
     def again(self, before: Position, kept_s: float, news: Position | None) -> Position:
         """See ``contracts.Unasked``."""
@@ -162,6 +169,7 @@ class LokiPushSource:
             gap.tell(self._context, "lines")
         if requests:
             self._newest = requests[-1].number
+            self._under_way.append(self._newest)
         position = self._course.position(self._newest, self._senders.addresses)
         news = {"request": self._newest, "newest": now_s, "taken": taken} if taken else None
         return Reading(batches, position | {"taken": self._seen.requests}, news)
@@ -236,5 +244,6 @@ class LokiPushSource:
         batch = _Batch(tenant, digest(self._context.key, tenant, body), pushed)
         one = self._waiting.add(self._course.request, sender, batch, pushed.size_bytes)
         self._held.append(one)
-        self._come.set()
+        if len(self._under_way) < _UNDER_WAY:
+            self._come.set()
         await one.answered(float(self._settings.answer_within), "counted")
