@@ -38,8 +38,7 @@ class Correlating:
         self, found: Findings, now_s: float, publish: Publish, *, blind: bool = False
     ) -> list[Incident]:
         """Journals and returns every incident with news. ``blind``: a source is away."""
-        for labels in found.labels:
-            self._topology.learn(labels, now_s)
+        self._topology.learn_ties(found.ties, now_s)
         for change in found.changes:
             self._ledger.add(change)
         edges = self._topology.edges(now_s)

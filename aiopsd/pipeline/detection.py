@@ -14,6 +14,7 @@ import msgspec
 
 from aiopsd.contracts import Doubting, Lesson, Needing, Sparing, Teachable
 from aiopsd.correlation.changes import VersionWatch
+from aiopsd.correlation.ties import Tie
 from aiopsd.detectors.watch import Watch
 from aiopsd.logs import Miner
 from aiopsd.model import (
@@ -41,11 +42,11 @@ class Findings:
 
     anomalies: list[Anomaly] = field(default_factory=list)
     changes: list[Change] = field(default_factory=list)
-    labels: list[Labels] = field(default_factory=list)  # of edges: what names both ends of a call
+    ties: list[Tie] = field(default_factory=list)  # who calls whom, what runs where
     keep: Kept | None = None  # what it was, where nobody can be asked for it again
 
     def __bool__(self) -> bool:
-        return bool(self.anomalies or self.changes or self.labels)
+        return bool(self.anomalies or self.changes or self.ties)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +144,7 @@ class Detection:
         self.samples += len(batch.series)
         for derived in self.transforms.feed(batch):
             self._rule(derived, found)
-        found.labels += self._edges.observe(batch)
+        found.ties += self._edges.observe(batch)
 
     def _rule(self, batch: Batch, found: Findings) -> None:
         """Empty ticks go on as well: what is absent shows by them."""
@@ -158,7 +159,7 @@ class Detection:
         if version is not None:
             live = [self.table.labels(int(i)) for i in batch.series]
             found.changes += version.observe(batch.time_s, live, history=batch.history)
-        found.labels += self._edges.observe(batch)
+        found.ties += self._edges.observe(batch)
 
     def adopt(self, anomalies: Iterable[Anomaly]) -> list[Anomaly]:
         """Open anomalies of the journal; the ones that no rule of today can end are returned."""

@@ -1,4 +1,4 @@
-"""Which series speak of a call between services: found out once, said again while they live."""
+"""Which series tell who calls whom or runs where: found out once, said again while they live."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from aiopsd.correlation.topology import BOTH_ENDS
+from aiopsd.correlation.ties import Tie, ties
 from aiopsd.model import Batch, Indexes, Labels
 
 AGAIN_SECS = 600.0  # how often a live edge is said again
 _UNSEEN, _NONE = -2, -1
-_Ends = tuple[tuple[str, str], ...]
+_Told = tuple[Tie, ...]
 
 
 class Edges:
@@ -21,12 +21,12 @@ class Edges:
     def __init__(self, labels: Callable[[int], Labels]) -> None:
         self._labels = labels
         self._edge: Indexes = np.full(0, _UNSEEN, np.int32)  # by series
-        self._numbers: dict[_Ends, int] = {}
+        self._numbers: dict[_Told, int] = {}
         self._said: NDArray[np.bool_] = np.zeros(0, bool)  # by number
         self._since_s = -np.inf
 
-    def observe(self, batch: Batch) -> list[Labels]:
-        """Labels that name both ends, one a distinct edge that was not said lately."""
+    def observe(self, batch: Batch) -> list[Tie]:
+        """What no series has told lately."""
         if not len(batch.series):
             return []
         if not 0 <= batch.time_s - self._since_s < AGAIN_SECS:
@@ -38,8 +38,8 @@ class Edges:
         if not len(fresh):
             return []
         self._said[fresh] = True
-        ends = list(self._numbers)
-        return [dict(ends[number]) for number in fresh.tolist()]
+        told = list(self._numbers)
+        return [tie for number in fresh.tolist() for tie in told[number]]
 
     def _again(self, now_s: float) -> None:
         """What is said again is what was said since the last time; the others are forgotten."""
@@ -48,8 +48,8 @@ class Edges:
         numbers[kept] = np.arange(len(kept))
         known = self._edge >= 0
         self._edge[known] = numbers[self._edge[known]]
-        ends = list(self._numbers)
-        self._numbers = {ends[number]: place for place, number in enumerate(kept.tolist())}
+        told = list(self._numbers)
+        self._numbers = {told[number]: place for place, number in enumerate(kept.tolist())}
         self._said = np.zeros(len(kept), bool)
         self._since_s = now_s
 
@@ -66,11 +66,8 @@ class Edges:
             self._said = np.concatenate((self._said, unsaid))
 
     def _number(self, labels: Labels) -> int:
-        pairs = [pair for pair in BOTH_ENDS if all(labels.get(end) for end in pair)]
-        if not pairs:
-            return _NONE
-        ends = tuple((end, labels[end]) for pair in pairs for end in pair)
-        return self._numbers.setdefault(ends, len(self._numbers))
+        told = tuple(ties(labels))
+        return self._numbers.setdefault(told, len(self._numbers)) if told else _NONE
 
     def forget(self, series: Indexes) -> None:
         """These indexes now mean other series."""

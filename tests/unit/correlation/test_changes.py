@@ -1,7 +1,6 @@
 """A version that was not there before is a change; a restart is not."""
 
 from aiopsd.correlation.changes import Ledger, VersionWatch
-from aiopsd.correlation.topology import Topology
 from aiopsd.model import Change
 
 
@@ -67,23 +66,9 @@ def test_the_ledger_forgets_after_a_day() -> None:
     assert [c.time_s for c in ledger.between(0.0, 1e9)] == [50_000.0, 100_000.0]
 
 
-def test_learned_edges_fade_and_written_ones_stay() -> None:
-    topology = Topology({"web": ["api"]}, fade_secs=60)
-    topology.learn({"client": "api", "server": "db"}, 0.0)
-    topology.learn({"client": "api", "server": "api"}, 0.0)
-    topology.learn({"client": "api"}, 0.0)
-    assert topology.edges(60.0) == {("web", "api"), ("api", "db")}
-    assert topology.edges(61.0) == {("web", "api")}
-
-
 def test_who_was_not_seen_for_a_day_is_forgotten() -> None:
     """Pods come and go, and each was an entity."""
     one = watch()
     for day in range(5):
         one.observe(day * 86400.0, [labels("v1", f"pod-{day}-{n}") for n in range(100)])
     assert len(one.save()) < 3 * 100 * 40
-    topology = Topology({"a": ["b"]}, fade_secs=60)
-    for n in range(100):
-        topology.learn({"client": "shop", "server": f"pod-{n}"}, n * 10.0)
-        assert len(topology.edges(n * 10.0)) <= 8
-    assert len(topology._seen) <= 7

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from aiopsd.correlation.changes import VersionWatch
+from aiopsd.correlation.ties import ties
 from aiopsd.detectors.threshold import ThresholdSettings
 from aiopsd.detectors.watch import RuleInfo, Watch
 from aiopsd.logs import Miner
@@ -56,12 +57,12 @@ def test_edges_are_handed_on_until_their_series_is_forgotten() -> None:
     one = detection()
     edge = {"client": "web", "server": "db"}
     at = one.table.intern("", edge | {"__name__": "calls"})
-    assert one.observe("src", [tick(one, "", 1.0, {at: 1.0})], {}).labels == [edge]
+    assert one.observe("src", [tick(one, "", 1.0, {at: 1.0})], {}).ties == ties(edge)
     for _ in range(SPARED + 1):
         one.expire(50.0)
     other = edge | {"server": "queue"}
     assert one.table.intern("", other | {"__name__": "calls"}) == at
-    assert one.observe("src", [tick(one, "", 60.0, {at: 1.0})], {}).labels == [other]
+    assert one.observe("src", [tick(one, "", 60.0, {at: 1.0})], {}).ties == ties(other)
 
 
 def test_the_newest_value_is_told_while_a_tick_is_judged() -> None:

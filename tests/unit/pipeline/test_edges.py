@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from aiopsd.correlation.ties import Tie, ties
 from aiopsd.model import Batch, Labels
 from aiopsd.pipeline.edges import AGAIN_SECS, Edges
 
@@ -27,7 +28,7 @@ def test_an_edge_is_said_once_and_its_labels_are_read_once() -> None:
                   {"client": "web", "server": "db", "pod": "b"}, {"client": "web"})  # fmt: skip
     edges = Edges(names)
     assert edges.observe(tick(1.0)) == []
-    assert edges.observe(tick(1.0, 0, 1, 2, 3)) == [{"client": "web", "server": "db"}]
+    assert edges.observe(tick(1.0, 0, 1, 2, 3)) == [Tie("calls", "web", "db", "client/server")]
     assert edges.observe(tick(2.0, 0, 1, 2, 3)) == []
     assert names.asked == 4
 
@@ -37,14 +38,14 @@ def test_a_live_edge_is_said_again_and_a_dead_one_is_not() -> None:
     edges = Edges(names)
     assert len(edges.observe(tick(1.0, 0, 1))) == 2
     assert edges.observe(tick(AGAIN_SECS, 0)) == []
-    assert edges.observe(tick(AGAIN_SECS + 1.0, 0)) == [names.labels[0]]
-    assert edges.observe(tick(5.0, 0)) == [names.labels[0]], "the clock went back"
+    assert edges.observe(tick(AGAIN_SECS + 1.0, 0)) == ties(names.labels[0])
+    assert edges.observe(tick(5.0, 0)) == ties(names.labels[0]), "the clock went back"
     assert names.asked == 2
 
 
 def test_both_ways_to_name_an_edge_are_kept() -> None:
     both = {"client": "a", "server": "b", "source_app": "x", "destination_app": "y"}
-    assert Edges(Names({**both, "pod": "1"})).observe(tick(1.0, 0)) == [both]
+    assert Edges(Names({**both, "pod": "1"})).observe(tick(1.0, 0)) == ties(both)
 
 
 def test_a_freed_index_speaks_of_another_series() -> None:
@@ -53,7 +54,7 @@ def test_a_freed_index_speaks_of_another_series() -> None:
     edges.observe(tick(1.0, 0))
     edges.forget(np.array([0, 7], np.int32))
     names.labels[0] = {"client": "a", "server": "c"}
-    assert edges.observe(tick(2.0, 0)) == [names.labels[0]]
+    assert edges.observe(tick(2.0, 0)) == ties(names.labels[0])
 
 
 def test_edges_that_come_and_go_are_forgotten() -> None:
@@ -71,7 +72,7 @@ def test_what_was_forgotten_is_looked_at_anew() -> None:
     edges = Edges(names)
     edges.observe(tick(0.0, 0, 1, 2))
     edges.observe(tick(AGAIN_SECS, 1, 2))  # the first is not there
-    assert edges.observe(tick(2 * AGAIN_SECS, 1, 2)) == [names.labels[1]]
+    assert edges.observe(tick(2 * AGAIN_SECS, 1, 2)) == ties(names.labels[1])
     assert names.asked == 3
-    assert edges.observe(tick(2 * AGAIN_SECS + 1, 0, 1, 2)) == [names.labels[0]]
+    assert edges.observe(tick(2 * AGAIN_SECS + 1, 0, 1, 2)) == ties(names.labels[0])
     assert names.asked == 4
