@@ -7,7 +7,7 @@ tuple of numbers hashes alike everywhere.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from hashlib import blake2b
 from typing import Final, NamedTuple
@@ -24,6 +24,8 @@ _EACH: Final = {Kind.NAME: NAMES, Kind.SLOT: SLOTS, Kind.STATE: STATES}
 TELLING_TIMES: Final = 3
 FIRST_PLAIN: Final = 3  # words that must stay for the first one to vary
 GROUP_PLAIN: Final = 2  # that must stay for several names to vary at once
+MAX_SEVERAL: Final = 3  # words of one value
+SEVERAL_PLAIN: Final = 3  # words that must stay beside it
 WORD_PLAIN, COLON_PLAIN = 2, 3  # words that the key by words asks for
 
 _PAIR: Final = re.compile(
@@ -123,10 +125,28 @@ def _opened(key: Sequence[str], kinds_left: Sequence[Kind], plain: int) -> list[
         if numbers[end : end + 1] == [_ANY]:
             end += 1
         opened.append(Open(hash((*numbers[:begin], _ANY, *numbers[end:])), numbers[place], needed))
+    opened += _several(key, numbers, kinds_left, plain)
     opened += _together(numbers, kinds_left, plain)
     if '"' in key:
         opened += _texts(key, numbers)
     return opened
+
+
+def _several(
+    key: Sequence[str], numbers: list[int], kinds_left: Sequence[Kind], plain: int
+) -> Iterator[Open]:
+    """Two or three words may stand where one does, `my job`: they vote for the same place."""
+    if plain < SEVERAL_PLAIN:
+        return
+    may = [kind in _OPEN and not is_telling(word)
+           for word, kind in zip(key, kinds_left, strict=True)]  # fmt: skip
+    for begin in range(min(len(key), MAX_OPEN)):
+        for end in range(begin + 2, min(begin + MAX_SEVERAL, len(key)) + 1):
+            if not (may[begin] and may[end - 1]):
+                break
+            if plain - kinds_left[begin:end].count(Kind.PLAIN) >= SEVERAL_PLAIN:
+                opened = hash((*numbers[:begin], _ANY, *numbers[end:]))
+                yield Open(opened, hash(tuple(numbers[begin:end])), PLAIN_WORDS)
 
 
 def _texts(key: Sequence[str], numbers: list[int]) -> list[Open]:

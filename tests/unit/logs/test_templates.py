@@ -44,6 +44,14 @@ def test_what_varies(pattern: str, words: str, template: str) -> None:
     assert set(found) == {template}
 
 
+def test_where_one_word_varies_two_may() -> None:
+    names = ["clicks", "orders", "my job", "views", "other flow"]
+    lines = [f"could now restore {name} as it was last night" for name in names]
+    assert set(mined(*lines, *lines)[len(lines) :]) == {
+        "could now restore <*> as it was last night"
+    }
+
+
 @pytest.mark.parametrize(
     "lines",
     [
