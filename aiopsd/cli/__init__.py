@@ -1,9 +1,9 @@
 """What people type. One file a command; each parses, calls and prints, nothing else.
 
-Exit codes: 0 done, 1 it did not work (the reason is on stderr), 2 wrong arguments, 65 done with what
-could be read of a damaged file (EX_DATAERR of sysexits.h), 78 wrong configuration (EX_CONFIG: systemd
-does not start us again for that), 141 whoever read what we print has gone (128 + SIGPIPE, as of other
-programs).
+Exit codes: 0 done, 1 it did not work (the reason is on stderr), 2 wrong arguments, 65 done with
+what could be read of a damaged file (EX_DATAERR of sysexits.h), 78 wrong configuration (EX_CONFIG:
+systemd does not start us again for that), 141 whoever read what we print has gone (128 + SIGPIPE,
+as of other programs).
 """
 
 from __future__ import annotations

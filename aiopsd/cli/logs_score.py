@@ -112,7 +112,7 @@ def _key(args: argparse.Namespace, first: Sequence[bytes]) -> Key | None:
         if first and not any(map(key.of, first)):
             raise Refused(f"--session {args.session!r} is in none of the first lines")
         return key
-    found = Key.found(first)
+    found = Key.found(first, bold=args.by == "session")
     if found is None:
         if args.by == "session" and first:
             raise Refused(

@@ -98,10 +98,15 @@ class Key:
         return list(dict.fromkeys(session_keys.ids(self._pattern, text)))
 
     @classmethod
-    def found(cls, first: Iterable[bytes]) -> tuple[Key, str] | None:
-        """The one that most of the first lines have, and what it is called."""
-        name = session_keys.find([line[:MAX_LINE].decode(errors="replace") for line in first])
-        return (cls(session_keys.KNOWN[name]), name) if name else None
+    def found(cls, first: Iterable[bytes], *, bold: bool = False) -> tuple[Key, str] | None:
+        """The one that most of the first lines have, and what it is called. ``bold``: there are
+        sessions, whatever names them."""
+        lines = [line[:MAX_LINE].decode(errors="replace") for line in first]
+        name = session_keys.find(lines)
+        if name:
+            return cls(session_keys.KNOWN[name]), name
+        found = session_keys.find_bold(lines) if bold else None
+        return (cls(found[1]), found[0]) if found else None
 
 
 class ByLine:

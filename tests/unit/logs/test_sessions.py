@@ -207,6 +207,8 @@ def test_a_session_knows_templates_by_what_they_turned_out_to_be() -> None:
         ("GET /cart TraceID: {id:032x} SpanID: {n:016x} took 12 ms", "trace id"),
         ("[req-{id:08x}-1111-2222] spawned instance", "request in brackets"),
         ("request_id=r{id:06d} status=200", "request id"),
+        ("req-{id:06d} step {n} of checkout on node-7", "numbered request"),
+        ("[INFO] node-7 (Order#{id}) step {n}", "numbered request"),
         ("blk_-{id:08d}12345 received from 10.0.0.{n}", "numbered name"),
         ("instance 8f5ab1c2-0000-4000-8000-{id:012x} is up", "uuid"),
     ],
@@ -221,6 +223,32 @@ def test_the_id_that_comes_again_is_found(line: str, name: str) -> None:
 )
 def test_no_session_is_seen_where_no_id_comes_again_or_all_lines_have_it(line: str) -> None:
     assert session_keys.find([line.format(n=n) for n in range(300)]) is None
+
+
+@pytest.mark.parametrize(
+    ("line", "name"),
+    [
+        ("10:00:{sec:02d} node-{few} cart={id} step {n}", "field cart"),
+        ('{{"time":"10:00:{sec:02d}","basket":"b{id}x","node":{few},"n":{n}}}', "field basket"),
+        ("10:00:{sec:02d} node-{few} P{id} step {n}", "numbered P"),
+        ("node-{few} [{id:x}ab-cd] step {n}", "word in brackets"),
+    ],
+)
+def test_whatever_names_sessions_is_found_where_there_are_some(line: str, name: str) -> None:
+    found = [line.format(id=n // 3 + 10**6, n=n, few=n % 40, sec=n // 20) for n in range(600)]
+    assert session_keys.find(found) is None
+    bold = session_keys.find_bold(found)
+    assert bold
+    assert bold[0] == name
+    assert len({key for one in found for key in session_keys.ids(bold[1], one)}) == 200
+
+
+@pytest.mark.parametrize(
+    "line", ["ts={sec} node-{few} port={few} is up", "time: 10:00:{sec:02d} worker-{few} did {n}"]
+)
+def test_what_is_all_over_is_no_session(line: str) -> None:
+    found = [line.format(n=n, few=n % 40, sec=n // 20) for n in range(600)]
+    assert session_keys.find_bold(found) is None
 
 
 def test_the_flag_is_what_it_says() -> None:
