@@ -8,11 +8,12 @@ from typing import Final
 
 import numpy as np
 
-from aiopsd.correlation.ranking.causes import MISSING, cause_weight
+from aiopsd.correlation.ranking.causes import CAUSES, MISSING, cause_weight
 from aiopsd.correlation.ranking.explaining import Explained, explain, nats_of
 from aiopsd.correlation.ranking.kinds import SYMPTOMS, Family, kind_of
 from aiopsd.correlation.ranking.lines import Spoken, spoken
 from aiopsd.correlation.ranking.missing import gone_nats
+from aiopsd.correlation.ranking.overload import drowned
 from aiopsd.correlation.ranking.reach import reachable
 from aiopsd.correlation.ranking.scene import Scene
 from aiopsd.correlation.ranking.surprise import COARSE_SECS, Surprise
@@ -25,6 +26,7 @@ from aiopsd.model import Floats
 ERROR_LINES: Final = "error-lines"
 NO_DATA: Final = "up"  # as Prometheus says it
 NETWORK: Final = "latency-network-gap"
+_UNDATED: Final = 3.0  # rows after the first, for what has no onset
 _SPAN_CALLS: Final = 5  # from which on spans are believed over percentiles
 
 
@@ -65,6 +67,7 @@ class Evidence:
     spoken: Spoken
     traced: dict[int, Traced]
     gone: Floats  # by service
+    drowned: Floats  # by service
     who: np.ndarray[tuple[int], np.dtype[np.int64]]
     weight: Floats  # by series
 
@@ -72,10 +75,12 @@ class Evidence:
 def evidence_of(scene: Scene, strange: Surprise, weights: Weights) -> Evidence:
     who, weight = seen_of(scene, weights)
     gone = gone_nats(scene, strange.begin, weights)
+    explained = explain(scene, strange, who, gone, weights)
     return Evidence(
-        scene, strange, weights, explain(scene, strange, who, gone, weights),
+        scene, strange, weights, explained,
         timing_of(scene, strange, weights), spoken(scene, strange.begin, weights),
-        traced(scene, weights), gone, who, weight,
+        traced(scene, weights), gone,
+        drowned(scene, strange, who, explained.more_load, weights), who, weight,
     )  # fmt: skip
 
 
@@ -109,6 +114,7 @@ def _terms(evidence: Evidence) -> list[list[Term]]:
     together = 1 - w.profile + w.profile * timing.together
     z = np.minimum(strange.z, w.cap) * own
     nats = _asked(evidence) * nats_of(z, w) * together * timing.late
+    nats *= 1 - w.drowned * evidence.drowned[evidence.who]
     found: list[list[Term]] = [[] for _ in scene.services]
     for j in np.flatnonzero(strange.z > 0).tolist():
         column = scene.columns[j]
@@ -200,6 +206,7 @@ def _blamed(evidence: Evidence) -> dict[int, float]:
         callees = evidence.scene.callees[service]
         below = max((math.log1p(min(slow[v], w.cap)) for v in callees), default=0.0)
         kept = nats * (1 - w.line_takes_back * min(1.0, below / 3))
+        kept *= 1 - w.line_takes_back * float(evidence.drowned[service])
         found[service] = min(w.lines_cap, found.get(service, 0.0) + kept)
     return found
 
@@ -207,29 +214,42 @@ def _blamed(evidence: Evidence) -> dict[int, float]:
 def _metrics(one: Account, evidence: Evidence) -> list[str]:
     """Metrics of the service, the likeliest cause first."""
     strange, w = evidence.strange, evidence.weights
-    step_minutes = evidence.scene.window.step_secs / 60
     held = [t for t in one.terms if t.series >= 0 and strange.z[t.series] > w.strong]
     begin = min((float(strange.onset[t.series]) for t in held), default=0.0)
-    hog = any(
-        evidence.scene.columns[t.series].kind.is_stock and strange.z[t.series] > 4
-        for t in one.terms if t.series >= 0
-    )  # fmt: skip
     spans = evidence.traced.get(one.service)
     links = spans.cover if spans and spans.cover > 0.3 else 0.0
     network = [Term(w.spans * links, NETWORK, Family.LATENCY)] if links else []
-    weighed = []
-    for term in (*one.terms, *network):
-        family = term.family or Family.RESOURCE
-        weight = term.nats * cause_weight(term.metric, family)
-        if family in (Family.ERRORS, Family.LOAD):
-            weight /= w.errors if family is Family.ERRORS else w.load
-        onset = float(strange.onset[term.series]) if term.series >= 0 else 3.0
-        lag = max(0.0, (onset if math.isfinite(onset) else 3.0) - begin)
-        weight *= math.exp(-w.cause_first * step_minutes * lag)
-        if hog and "cpu" in term.metric.lower():  # a memory hog burns CPU, not the reverse
-            weight *= 0.5
-        weight += 0.5 * one.lines if family is Family.ERRORS else 0.0
-        weighed.append((weight, term.metric))
+    weighed = [
+        (_as_cause(term, one, evidence, begin), term.metric) for term in (*one.terms, *network)
+    ]
     if one.missing:
         weighed.append((one.missing * MISSING, NO_DATA))
     return [metric for _, metric in sorted(weighed, key=lambda pair: (-pair[0], pair[1]))]
+
+
+def _as_cause(term: Term, one: Account, evidence: Evidence, begin: float) -> float:
+    """How likely this metric is the cause of what the others of its service show."""
+    strange, w = evidence.strange, evidence.weights
+    family, is_series = term.family or Family.RESOURCE, term.series >= 0
+    weight = term.nats * cause_weight(term.metric, family)
+    if family in (Family.ERRORS, Family.LOAD):
+        weight /= w.errors if family is Family.ERRORS else w.load
+    if is_series and strange.z[term.series] > w.strong and family in CAUSES:
+        kind = evidence.scene.columns[term.series].kind
+        more_load = float(evidence.explained.more_load[one.service])
+        loaded = w.cause_loaded * more_load if family is Family.RESOURCE else 0.0
+        weight *= 1.0 if kind.is_flow else w.cause_family * (1 - loaded)
+    onset = float(strange.onset[term.series]) if is_series else _UNDATED
+    lag = max(0.0, (onset if math.isfinite(onset) else _UNDATED) - begin)
+    weight *= math.exp(-w.cause_first * evidence.scene.window.step_secs / 60 * lag)
+    if "cpu" in term.metric.lower() and _is_memory_hog(one, evidence):
+        weight *= 0.5  # a memory hog burns CPU, not the reverse
+    if family is Family.ERRORS:  # what it says itself; callers do not say which metric it is
+        weight += 0.5 * w.lines * evidence.spoken.own.get(one.service, 0.0)
+    return weight
+
+
+def _is_memory_hog(one: Account, evidence: Evidence) -> bool:
+    series = [t.series for t in one.terms if t.series >= 0]
+    columns, z = evidence.scene.columns, evidence.strange.z
+    return any(columns[j].kind.is_stock and z[j] > 4 for j in series)

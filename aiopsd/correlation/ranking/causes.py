@@ -28,7 +28,8 @@ _FAMILIES: Final = {
     Family.QUEUE: 0.6,
     Family.LOAD: 0.4,
 }
-MISSING = 1.5
+CAUSES: Final = (Family.RESOURCE, Family.RESTARTS, Family.LOSS)
+MISSING: Final = 1.5
 
 
 def cause_weight(metric: str, family: Family) -> float:

@@ -70,11 +70,21 @@ def _beyond_callees(
             if other is not None:
                 explained[j] += loads.calls(caller, callee) * excess[other]
     own = np.ones(len(scene.columns))
-    total = excess[symptoms].sum(axis=1)
-    shared = np.minimum(excess[symptoms], explained[symptoms]).sum(axis=1)
+    hit, theirs = excess[symptoms], np.minimum(excess[symptoms], explained[symptoms])
+    rows = _weight_of_rows(hit, strange.scale[symptoms], weights)
+    total, shared = (hit * rows).sum(axis=1), (theirs * rows).sum(axis=1)
     beyond = np.maximum(weights.floor, 1 - shared / np.where(total > 0, total, 1.0))
     own[symptoms] = np.where(total > 0, beyond, 1.0)
     return own
+
+
+def _weight_of_rows(excess: Floats, scale: Floats, weights: Weights) -> Floats:
+    """A row counts by the logarithm of its deviation, and the first ones most: what comes later,
+    a thousand times as high, is of retries and full queues, which tell nothing of the cause."""
+    some = excess > 0
+    nats = np.where(some, np.log1p(excess / scale[:, None]) / np.where(some, excess, 1.0), 0.0)
+    faded: Floats = nats * np.exp(-np.arange(excess.shape[1]) / weights.soon_rows)
+    return faded
 
 
 def _shared(

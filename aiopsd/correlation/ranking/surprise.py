@@ -36,6 +36,7 @@ class Surprise:
     up: Floats  # excess over the reference, in the series' own units
     down: Floats
     level: Floats  # median of the past
+    scale: Floats
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,6 +48,7 @@ class _Deviation:
     above: Floats  # references
     below: Floats
     level: Floats
+    scale: Floats
 
 
 def surprise_of(scene: Scene, begin: int, weights: Weights) -> Surprise:
@@ -62,6 +64,7 @@ def surprise_of(scene: Scene, begin: int, weights: Weights) -> Surprise:
         up=np.nan_to_num(np.clip(now - found.above[:, None], 0, None)),
         down=np.nan_to_num(np.clip(found.below[:, None] - now, 0, None)),
         level=found.level,
+        scale=found.scale,
     )
 
 
@@ -103,7 +106,7 @@ def _deviation(
     above = np.fmax(level + weights.over_high * (high - level), latest_high)
     below = np.fmin(level - weights.over_high * (level - low), latest_low)
     ups, downs = (now - above[:, None]) / scale, (below[:, None] - now) / scale
-    return _Deviation(_worst(ups), _worst(downs), ups, downs, above, below, level)
+    return _Deviation(_worst(ups), _worst(downs), ups, downs, above, below, level, scale[:, 0])
 
 
 def _past_range(past: Floats, whole: Sorted, weights: Weights) -> tuple[Floats, Floats, Floats]:

@@ -36,7 +36,9 @@ class Weights:
     bare: float = 0.1  # a symptom before explaining: being hit at all
     # --- explaining away ---
     floor: float = 0.15  # never explain all of it away: measurements are not that good
+    soon_rows: float = 3.0  # in which the first rows outweigh later ones: retries come after
     timeouts: float = 0.8  # of a caller's errors that a slow callee may explain
+    drowned: float = 0.6  # taken off who got more to do after one above it was strange
     alias: float = 0.8  # evidence seen through a view node
     view: float = 0.5  # a view is not code that one could fix
     # --- time and place ---
@@ -49,6 +51,8 @@ class Weights:
     late_floor: float = 0.4
     profile: float = 0.5  # share that needs to move together with the SLI
     cause_first: float = 0.3  # a minute, among metrics of one service: causes before effects
+    cause_family: float = 2.0  # a resource of the root that is surely strange is its cause
+    cause_loaded: float = 0.4  # taken off that where the root got more to do
     unreachable: float = 0.4  # not called from the target, as far as the topology knows
     other_question: float = 0.5  # latency when the SLI is availability, and the reverse
     # --- other sources ---
@@ -60,7 +64,7 @@ class Weights:
     lines: float = 1.5  # a new error line tells why
     lines_cap: float = 4.0
     vague_lines: float = 0.4  # "request failed" says that, not why
-    line_takes_back: float = 0.9  # of blame on one that waits for its own callee
+    line_takes_back: float = 0.9  # of blame on one that waits for its own callee, or drowns
     spans: float = 4.0  # spans see single requests: the sharpest source where there are any
     error_spans: float = 0.3
     fast_spans: float = 0.4  # spans saw no change: percentiles of few calls were wrong
