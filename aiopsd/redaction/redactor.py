@@ -15,11 +15,12 @@ from urllib.parse import quote
 
 from aiopsd.redaction.anchors import Anchors, flat, folded
 from aiopsd.redaction.detector import PLACEHOLDER, Detector, Span, near
-from aiopsd.redaction.escapes import readable, uncut
-from aiopsd.redaction.named import SECRET_KEY, is_secret
+from aiopsd.redaction.escapes import readings, uncut
+from aiopsd.redaction.named import SECRET_KEY, SESSION_KEY, is_session
 from aiopsd.redaction.people import PEOPLE
 from aiopsd.redaction.pseudonyms import Names
 from aiopsd.redaction.secrets import SECRETS
+from aiopsd.redaction.values import is_secret
 
 BUILT_IN: Final = (*SECRETS, *PEOPLE)
 LONGEST_LINE: Final = 8192
@@ -105,14 +106,12 @@ class Redactor:
         self, texts: Sequence[str], labels: bool, most: int | None
     ) -> Iterator[tuple[int, str]]:
         """Those of them that are not clean, by their place among them."""
-        read = {
-            at: plain
-            for at, text in enumerate(texts)
-            if "\\" in text and (plain := readable(text)) is not text
-        }
+        read = readings(texts)
         places, found = list(read), dict[int, tuple[int, list[Span]]]()
-        for at, end, spans in self._found(list(read.values()), labels, most):
-            found[places[at]] = end, spans
+        for at, end, spans in self._found([one.text for one in read.values()], labels, most):
+            meant = read[places[at]]
+            cut = meant.span(Span(0, end, "", "")).end
+            found[places[at]] = cut, [meant.span(span) for span in spans]
         for at, end, spans in self._found(texts, labels, most):
             least, before = found.get(at, (end, []))
             found[at] = min(end, least), before + spans
@@ -186,7 +185,7 @@ class Redactor:
         names = {name for labels in streams for name in labels}
         texts = list({value for labels in streams for value in labels.values()} | names)
         clean = dict(zip(texts, self.texts(texts, labels=True), strict=True))
-        if not any(map(_names_secret, names)) and all(clean[text] == text for text in texts):
+        if not any(map(_kind_of, names)) and all(clean[text] == text for text in texts):
             return streams
         return [
             {clean[name]: value for name, value in self._cleaned(labels, clean).items()}
@@ -227,7 +226,7 @@ class Redactor:
                 said = next(clean)
                 return found if said == str(found) else said
             case list() | tuple():
-                return type(found)(self._rebuilt(entry, clean) for entry in found)
+                return type(found)(self._entries(found, clean))
             case Mapping():
                 built = [
                     (
@@ -237,30 +236,57 @@ class Redactor:
                     )
                     for key, one in found.items()
                 ]
-                return {name: self._of_key(str(key), one) for key, name, one in built}
+                named = _named(found)
+                return {
+                    name: self._of_key(named if key in _VALUES else str(key), one)
+                    for key, name, one in built
+                }
         return found
 
+    def _entries(self, found: Sequence[Any], clean: Iterator[str]) -> Iterator[Any]:
+        """After ``"--password"`` stands one."""
+        option = ""
+        for entry in found:
+            yield self._of_key(option, self._rebuilt(entry, clean))
+            option = entry if isinstance(entry, str) and entry.startswith("-") else ""
+
     def _of_key(self, key: str, value: Any) -> Any:
-        """A value under a key that says that it is a secret."""
-        if not _names_secret(key) or self.names.action("secret") == "off":
+        """A value, or each of a list, under a key that says that it is a secret."""
+        kind = _kind_of(key)
+        if not kind or self.names.action(kind) == "off":
             return value
+        if isinstance(value, (list, tuple)):
+            return type(value)(self._of_key(key, one) for one in value)
         if not isinstance(value, (str, int, float)) or isinstance(value, bool):
             return value
         said = str(value)
-        if not said or _TAKEN.fullmatch(said) or not is_secret(said, strong=False):
+        if not said or _TAKEN.fullmatch(said):
+            return value
+        if not (is_session(said) if kind == "session" else is_secret(said, strong=False)):
             return value
         if self._keep(said):
             return value
-        self._tell("secret", 1)
-        return self.names.name("secret", said)
+        self._tell(kind, 1)
+        return self.names.name(kind, said)
 
 
 _TAKEN: Final = re.compile(rf"(?:\w{{1,20}} )?{PLACEHOLDER.pattern}")
 
 
+_VALUES: Final = frozenset({"value", "Value", "val", "content", "default", "defaultValue"})
+
+
 @lru_cache(10_000)
-def _names_secret(key: str) -> bool:
-    return SECRET_KEY.fullmatch(key) is not None
+def _kind_of(key: str) -> str:
+    if SESSION_KEY.fullmatch(key):
+        return "session"
+    return "secret" if SECRET_KEY.fullmatch(key) else ""
+
+
+def _named(found: Mapping[Any, Any]) -> str:
+    """``{"name": "DB_PASSWORD", "value": "x"}``"""
+    name = next((found[key] for key in ("name", "Name", "key", "Key") if key in found), "")
+    return name if isinstance(name, str) else ""
 
 
 def _is_name(label: str, value: str) -> bool:

@@ -12,9 +12,11 @@ import re
 from typing import Final
 
 from aiopsd.redaction.anchors import Anchor
+from aiopsd.redaction.commands import COMMANDS
 from aiopsd.redaction.detector import Detector, matching, near, searching
-from aiopsd.redaction.named import IS, NAMES, QUOTE, is_secret, named
+from aiopsd.redaction.named import IS, NAMES, PASS, QUOTE, SESSIONS, named, session
 from aiopsd.redaction.tokens import TOKENS
+from aiopsd.redaction.values import changes, classes, is_nothing, is_secret
 
 _AUTHORIZATION: Final = re.compile(
     rf"(?i:authorization){QUOTE}{IS}[\[\"'\\]{{0,5}}+(?:"
@@ -75,25 +77,20 @@ def _is_basic(value: str) -> bool:
 
 def _cookie(found: re.Match[str]) -> str | None:
     value = found[found.lastgroup or 0].strip()
+    if is_nothing(value.split(" ", 1)[0]):
+        return None
     telling = "=" in value or len(value) >= 8 or any(c.isdigit() for c in value)
     return value if telling and is_secret(value) else None
-
-
-_CLASSES: Final = "".join(
-    "A" if "A" <= c <= "Z" else "a" if "a" <= c <= "z" else "0" if "0" <= c <= "9" else "_"
-    for c in map(chr, range(128))
-)
 
 
 def _opaque(found: re.Match[str]) -> str | None:
     """Random letters of both cases and digits change their class at more than every third
     character (two of three are expected); names and paths seldom do."""
     word = found[0]
-    kinds = word[:128].rstrip("=").translate(_CLASSES)
+    kinds = classes(word[:128].rstrip("="))
     if not {"A", "a", "0"} <= set(kinds) or word.count("/") > len(word) // 16 + 1:
         return None
-    changes = sum(map(str.__ne__, kinds, kinds[1:]))
-    return word if changes >= 0.4 * (len(kinds) - 1) else None
+    return word if changes(kinds) >= 0.4 * (len(kinds) - 1) else None
 
 
 _HEX: Final = re.compile(r"(?<![\w+/=:-])[0-9a-fA-F]{64,}+(?![\w+/-])")
@@ -122,7 +119,9 @@ SECRETS: Final = (
     Detector("secret", near("authoriz"), matching("secret", _AUTHORIZATION, _authorized)),
     Detector("secret", near("bearer", "basic "), matching("secret", _SCHEME, _after_scheme)),
     Detector("secret", near("cookie"), matching("secret", _COOKIE, _cookie)),
-    Detector("secret", near(*NAMES), named),
+    Detector("secret", (*near(*NAMES), *near("pass", confirm=PASS)), named),
+    Detector("session", near(*SESSIONS), session),
+    *COMMANDS,
     Detector("secret", near("://", confirm=_USER), searching("secret", _IN_URL), whole=True),
     Detector("secret", near(" -u "), matching("secret", _CURL_USER)),
     Detector("secret", near("sig=", "signature="), searching("secret", _SIGNED), whole=True),

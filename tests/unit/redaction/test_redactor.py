@@ -28,6 +28,32 @@ def redactor(**given: Any) -> Redactor:
         ("postgres://app:p@ss@db/x", "postgres://app:<secret>@db/x"),
         ("--db-password hunter2 -x", "--db-password <secret> -x"),
         ("Cookie: a=b; c=d", "Cookie: <secret>"),
+        ("pw=hunter2 ok", "pw=<secret> ok"),
+        ('{"name":"DB_PASSWORD","value":"x7"}', '{"name":"DB_PASSWORD","value":"<secret>"}'),
+        ("- name: DB_PASSWORD\n  value: x7", "- name: DB_PASSWORD\n  value: <secret>"),
+        ("{Name:DB_PASSWORD Value:x7 ValueFrom:nil}",
+         "{Name:DB_PASSWORD Value:<secret> ValueFrom:nil}"),
+        ('<add key="DbPassword" value="x7"/>', '<add key="DbPassword" value="<secret>"/>'),
+        ('"password":["a7","b8"]', '"password":["<secret>","<secret>"]'),
+        ("CREATE USER a IDENTIFIED BY 'x7'", "CREATE USER a IDENTIFIED BY '<secret>'"),
+        ("INSERT INTO u (name, password) VALUES ('bob', 'x7')",
+         "INSERT INTO u (name, password) VALUES ('bob', '<secret>')"),
+        ("redis AUTH swordfish", "redis AUTH <secret>"),
+        ("sshpass -p x7 ssh a@h", "sshpass -p <secret> ssh a@h"),
+        ("mysql -u root -px7 db", "mysql -u root -p<secret> db"),
+        ("pass%77ord=x7", "pass%77ord=<secret>"),
+        ("pass\u200bword=x7", "pass\u200bword=<secret>"),
+        ("\uff50\uff41\uff53\uff53\uff57\uff4f\uff52\uff44=x7",
+         "\uff50\uff41\uff53\uff53\uff57\uff4f\uff52\uff44=<secret>"),
+        ("password: !!str x7", "password: !!str <secret>"),
+        ("password: |\n  x7", "password: |\n  <secret>"),
+        ('password="ab"cd7 ok', 'password="<secret> ok'),
+        ("password=abc;d7 ok", "password=<secret> ok"),
+        ("password=abc;user=bob", "password=<secret>;user=bob"),
+        ("Password is Hunter22", "Password is <secret>"),
+        ("token a1b2c3d4 rejected", "token <secret> rejected"),
+        ("mot de passe : x7", "mot de passe : <secret>"),
+        ("contraseña: x7", "contraseña: <secret>"),
         (
             "[USER TOKEN:eyJhbGciOiJIUzI1.eyJzdWIi.abc USER ID: 4]",
             "[USER TOKEN:<secret> USER ID: 4]",
@@ -40,7 +66,7 @@ def redactor(**given: Any) -> Redactor:
         ("paid 4111-1111-1111-1111.", "paid <card:CA>."),
         ("Mara@Shop.Example and mara@shop.example", "<email:EM> and <email:EM>"),
     ],
-)
+)  # fmt: skip
 def test_a_value_goes_and_its_name_stays(line: str, clean: str) -> None:
     names = {
         "PK": ("private-key", line),
@@ -82,6 +108,36 @@ def test_what_only_looks_like_it_stays(line: str) -> None:
 
 def test_without_a_key_there_are_masks_only() -> None:
     assert Redactor().text("mara@shop.example +491701234567") == "<email> <phone>"
+
+
+def test_the_id_of_a_session_still_tells_which_lines_belong_together() -> None:
+    one, other, label = (
+        REDACTOR.text("open session_id=4f9ac2d1"),
+        REDACTOR.text('{"sessionId": "4f9ac2d1"} closed'),
+        REDACTOR.labels({"session_id": "4f9ac2d1"})["session_id"],
+    )
+    assert "4f9ac2d1" not in one + other + label
+    assert label.startswith("<session:")
+    assert label in one
+    assert label in other
+    assert (
+        REDACTOR.text("session_id=17 sessionid:0x14f05578") == "session_id=17 sessionid:0x14f05578"
+    )
+
+
+def test_a_tree_knows_pairs_lists_and_options() -> None:
+    clean = REDACTOR.tree(
+        {
+            "env": [{"name": "DB_PASSWORD", "value": "x7"}, {"name": "HOME", "value": "/root"}],
+            "passwords": ["a7", "b8"],
+            "argv": ["login", "--password", "x7", "--verbose", "yes"],
+        }
+    )
+    assert clean == {
+        "env": [{"name": "DB_PASSWORD", "value": "<secret>"}, {"name": "HOME", "value": "/root"}],
+        "passwords": ["<secret>", "<secret>"],
+        "argv": ["login", "--password", "<secret>", "--verbose", "yes"],
+    }
 
 
 def test_other_keys_give_other_pseudonyms() -> None:
@@ -279,7 +335,7 @@ def test_no_line_takes_long(name: str) -> None:
 
 def test_every_kind_has_a_canary() -> None:
     """Or a kind would never be looked for."""
-    text = "\n".join([*MADE.values(), f"password={MADE['password']}"])
+    text = "\n".join([*MADE.values(), f"password={MADE['password']}", "session_id=4f9ac2"])
     text += "\n-----BEGIN PRIVATE KEY-----\nMII\n-----END PRIVATE KEY-----"
     found: set[str] = set()
     redactor(count=lambda kind, _: found.add(kind)).text(text)
