@@ -10,7 +10,7 @@ import pytest
 
 from aiopsd.contracts import Store
 from aiopsd.errors import ConfigError, JournalFailed
-from aiopsd.model import Change, Gap, Halt, Incident
+from aiopsd.model import Change, Gap, Halt, Incident, Kept
 from aiopsd.stores import MemoryStore, SqliteStore
 from aiopsd.stores.pieces import PIECE_BYTES
 
@@ -71,6 +71,29 @@ async def test_a_checkpoint_replaces_the_one_before_as_a_whole(store: Store) -> 
     await store.save_checkpoint({"a": b"1", "b": b"2"})
     await store.save_checkpoint({"b": b"\x00\xff"})
     assert dict(await store.load_checkpoint()) == {"b": b"\x00\xff"}
+
+
+async def test_what_is_kept_comes_in_order_until_it_is_dropped(store: Store) -> None:
+    for number in range(1, 41):
+        await store.append(gap("a"), keep=Kept(number, "lp", 1.0, b"\x00%d" % number))
+    found: list[Kept] = []
+    while page := await store.kept(after=found[-1].number if found else 2):
+        found += page
+    assert [one.number for one in found] == list(range(3, 41))
+    assert found[-1] == Kept(40, "lp", 1.0, b"\x0040")
+    await store.drop_kept(39)
+    assert [one.number for one in await store.kept(after=0)] == [40]
+    assert len(await store.events()) == 40
+
+
+async def test_nobody_else_may_read_the_journal(tmp_path: Path, clock: Clock) -> None:
+    path = tmp_path / "journal.db"
+    path.touch(0o644)
+    store = SqliteStore(path, clock)
+    await store.append(gap("a"), keep=Kept(1, "lp", 1.0, b"x"))
+    assert {one.stat().st_mode & 0o777 for one in tmp_path.iterdir()} == {0o600}
+    assert len(list(tmp_path.iterdir())) == 3
+    await store.close()
 
 
 async def test_many_appends_at_once_are_all_there(store: Store) -> None:
