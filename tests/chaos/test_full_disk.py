@@ -6,10 +6,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import aiohttp
 import pytest
 
 from aiopsd.model import Incident, Run
 from aiopsd.remediation.halt import HaltFile
+from tests.e2e import ledger
 from tests.e2e.asking import newest
 from tests.e2e.conftest import ACT
 from tests.e2e.daemon import PATIENCE_SECS, Daemon
@@ -115,3 +117,41 @@ async def daemon_refuses_to_start(daemon: Daemon) -> None:
         await daemon.start(ready=False)
     assert await end_of(daemon) == 1
     assert "disk is full" in daemon.log()[said:]
+
+
+async def test_what_cannot_be_kept_is_not_answered_204(daemon: Daemon) -> None:
+    """Its client keeps it, and sends it again; what was answered before counts."""
+    daemon.module = "tests.e2e.ledger"
+    daemon.write("sources: {pushed: {type: loki_push}}\nwatch_all: off\n")
+    with small_disk(daemon.folder / "state") as filler:
+        await daemon.start(ready=False)
+        assert await push(daemon, 0) == 204
+        fill(filler)
+        answers = [await push(daemon, 1) for _ in range(3)]
+        assert 204 not in answers
+        assert await end_of(daemon) == 1
+        check_last_words(daemon)
+        filler.unlink()
+        await daemon.start(ready=False)
+        deadline = asyncio.get_running_loop().time() + PATIENCE_SECS
+        while await push(daemon, 1) != 204:
+            assert asyncio.get_running_loop().time() < deadline
+            await asyncio.sleep(0.1)
+        assert await daemon.stop() == 0
+        told, _ = ledger.durable(daemon.folder / "state")
+    assert (told.missing(2), told.doubled, told.entered) == ([], 0, 2)
+
+
+async def push(daemon: Daemon, number: int) -> int:
+    """What is answered; 0 where nobody answers."""
+    url = f"http://127.0.0.1:{daemon.port}/loki/api/v1/push"
+    entry = [str(10**18 + number), f"INFO paid id={number}"]
+    body = {"streams": [{"stream": {"app": "a"}, "values": [entry]}]}
+    try:
+        async with (
+            aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=5)) as session,
+            session.post(url, json=body) as answer,
+        ):
+            return answer.status
+    except (aiohttp.ClientError, TimeoutError, OSError):
+        return 0
