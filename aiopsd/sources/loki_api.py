@@ -181,9 +181,12 @@ def _canonical(labels: Labels) -> bytes:
 
 _LIMIT = re.compile(r"max_entries_limit\w{0,40} \((?P<asked>\d+) > (?P<maximum>\d+)\)")
 _RANGE = re.compile(
-    r"time range exceeds the limit \(query length: (?P<asked>[^,]{1,40}), limit: (?P<longest>[^)]{1,40})\)"
+    r"time range exceeds the limit "
+    r"\(query length: (?P<asked>[^,]{1,40}), limit: (?P<longest>[^)]{1,40})\)"
 )
-_COST = re.compile(r"too many bytes|too large to execute|reduc\w{1,9} the time range", re.IGNORECASE)
+_COST = re.compile(
+    r"too many bytes|too large to execute|reduc\w{1,9} the time range", re.IGNORECASE
+)
 
 
 def _trouble(answer: Answer) -> Unreachable | Refused:
