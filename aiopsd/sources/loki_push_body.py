@@ -13,6 +13,8 @@ from aiopsd.sources.pushed_snappy import unpacked
 _ANY_HEADER: Final = 47  # zlib: gzip's header or its own
 _NO_HEADER: Final = -15
 
+JSON_HINT: Final = "; if it is JSON, say so by the header Content-Type: application/json"
+
 
 def pushed_in(body: bytes, kind: str, encoding: str, limit_bytes: int) -> Pushed:
     """As Loki does it: JSON where it says so, else protobuf in snappy. Raises Wrong."""
@@ -23,7 +25,8 @@ def pushed_in(body: bytes, kind: str, encoding: str, limit_bytes: int) -> Pushed
             raise Wrong(415, f"Content-Encoding {encoding!r}: protobuf comes in snappy")
         return read_protobuf(unpacked(body, limit_bytes))
     except Malformed as error:
-        raise Wrong(400, f"not a push request: {error}") from None
+        hint = "" if kind == "application/json" or body.lstrip()[:1] != b"{" else JSON_HINT
+        raise Wrong(400, f"not a push request: {error}{hint}") from None
 
 
 def _plain(body: bytes, encoding: str, limit_bytes: int) -> bytes:

@@ -366,6 +366,14 @@ async def test_too_much_waiting_is_503_and_comes_again() -> None:
         assert await second == 204
 
 
+async def test_json_that_does_not_say_so_is_answered_with_what_to_do() -> None:
+    async with hook() as one, committing(one):  # as `curl -d` sends it
+        kind = "application/x-www-form-urlencoded"
+        status, said = await one.post(pushed("x"), Content_Type=kind)
+        assert status == 400
+        assert "say so by the header Content-Type: application/json" in said
+
+
 async def test_too_large_is_413(caplog: pytest.LogCaptureFixture) -> None:
     async with hook(max_body_bytes=1000) as one, committing(one):
         assert (await one.post(pushed("x" * 2000)))[0] == 413
