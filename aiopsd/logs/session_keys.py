@@ -14,7 +14,7 @@ LABELS: Final = ("trace_id", "traceId", "traceID", "request_id", "requestId", "c
                  "session_id", "sessionId")  # fmt: skip
 """Of streams and structured metadata, from sure to bold."""
 
-_NAME: Final = r"(?i:(?:%s)[_-]?id)[\"']?\s{0,2}[=:]\s{0,2}[\"']?([\w.:-]{4,64})"
+_NAME: Final = r"(?i:(?:%s)[_-]?id)[\"']?\s{0,2}[=:]\s{0,2}[\"']?(?:<session:)?([\w.:-]{4,64})"
 KNOWN: Final = {
     "trace id": _NAME % "trace",
     "request id": _NAME % "request|req|correlation|transaction|txn?|session|operation",
