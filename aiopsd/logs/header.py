@@ -173,7 +173,7 @@ def _row(line: str) -> Row:
 
 def _headed(sample: list[Row]) -> list[Row]:
     """Those with a time where most of those have one that begin with it."""
-    places = [len(row) - len(row.lstrip("NPBLWwCD")) for row, _ in sample]
+    places = [len(row) - len(row.lstrip("NPB")) for row, _ in sample]
     timed = [
         place
         for place, (row, _) in zip(places, sample, strict=True)

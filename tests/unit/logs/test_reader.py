@@ -91,6 +91,16 @@ def test_lines_without_a_time_have_no_header(line: str) -> None:
     assert not header.plan
 
 
+def test_messages_with_a_time_further_in_have_no_header() -> None:
+    """Of an access log without its dates; of a device whose messages begin with a code."""
+    header = Header()
+    header.learn([
+        *(f"10.0.0.{n}:80 [23/Nov/2026:10:00:00 +0000] www web/a" for n in range(6)),
+        *(f"Server web/{n} is down" for n in range(4)),
+    ])  # fmt: skip
+    assert not header.plan
+
+
 def test_a_stream_has_a_header_of_its_own() -> None:
     one = reader()
     plain = [b"%d: gone is the peer" % n for n in range(30)]
