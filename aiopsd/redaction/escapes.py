@@ -38,7 +38,8 @@ _UNSEEN: Final = (
 )
 _ESCAPE: Final = re.compile(_PLAIN)
 _SEEN: Final = (
-    f"[{_UNSEEN}\u00a0\u3000\uff01-\uff5e\U0001d400-\U0001d6a3ñÑöłóşŞăпПκ密口暗パ비\u05e1كậ]"
+    f"[{_UNSEEN}\u00a0\u3000\uff10-\uff19\uff21-\uff3a\uff3f\uff41-\uff5a"
+    "\U0001d400-\U0001d6a3ñÑöłóşŞăпПκ密口暗パ비\u05e1كậ]"
 )
 _ANY: Final = re.compile(rf"{_PLAIN}|(?P<UNSEEN>[{_UNSEEN}]{{1,9999}}+)|(?P<WORD>{_WORDS})")
 _SIGNS: Final = "\\%&\x1b"  # one of them begins whatever ASCII alone writes otherwise

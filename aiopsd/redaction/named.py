@@ -18,7 +18,7 @@ from aiopsd.redaction.values import is_nothing, is_prose, is_secret, is_telling
 # --- names ------------------------------------------------------------------------------
 
 _LOGIN: Final = (
-    r"(?<!ch)passw(?:or[dt]|d)|passphrase|passcode|kennwort|trase(?:n|ny|ni)a"
+    r"(?<!ch)passw(?:or[dt]|d)|pswd|passphrase|passcode|kennwort|trase(?:n|ny|ni)a"
     r"|mot[ _]?de[ _]?passe|wachtwoord|senha|parola(?: d.ordine)?|haslo|salasana|heslo|losenord"
 )
 _STRONG: Final = (
@@ -41,11 +41,11 @@ _ENDING: Final = (
     r"|staging|default|main|b64|base64|plain|text|\d{1,2}))?"
 )
 _NAMED: Final = re.compile(_NAME + _ENDING + "(?P<S>[sS])?")
-_SIGNS: Final = "=:\"' \\<>_()[]{|-~`*,&%\n\r\t"
+_SIGNS: Final = "=:\"' \\<>_()[]{|-~`*,&%?\n\r\t"
 _LETTERS: Final = "abcdefghijklmnopqrstuvwxyz0!$#@?+^."
 PASS: Final = rb"(?i:pass(?:w|phr|code|s?[^a-z]))"
 NAMES: Final = (
-    "secret", "token", "credential", "creds", "kennwort",
+    "secret", "token", "pswd", "credential", "creds", "kennwort",
     "zugangsdaten", "trasena", "mot de passe", "mot_de_passe", "motdepasse", "wachtwoord",
     "senha", "parola", "haslo", "salasana", "heslo", "losenord", "requirepass", "masterauth",
     "storepass", "keypass",
@@ -72,10 +72,10 @@ _WHOSE: Final = (
 # --- relations --------------------------------------------------------------------------
 
 QUOTE: Final = r"(?:\\{0,3}[\"'])?"
-IS: Final = r"\s{0,3}(?:=>|:=|={1,2}|:(?!:)|%3[dD])\s{0,3}"
-_CLOSE: Final = r"(?:\[\w{0,20}\])?[\])]?(?:\\{0,3}[\"'`]|\*\*)?"
+IS: Final = r"\s{0,3}(?:=>|:=|={1,2}|:(?!:)|%3[dD]|[\uff1a\uff1d])\s{0,3}"
+_CLOSE: Final = r"(?:\[\w{0,20}\])?[\])]?(?:\\{0,3}[\"'`](?:\]|>>)?|\*\*)?"
 _YAML: Final = r"(?:(?<=\s)!{1,2}[a-z]{2,20}\s{1,3})?(?:(?<=\s)[|>][+-]?\d?\s{1,40}+)?"
-_WRAP: Final = r"(?:[A-Za-z_.]{0,20}[(\[{])?(?:[bBuUrRNnfF$@](?=\\{0,3}[\"']))?"
+_WRAP: Final = r"(?:<<|[A-Za-z_.]{0,20}[(\[{])?(?:[bBuUrRNnfF$@](?=\\{0,3}[\"']))?"
 _AGAIN: Final = r"(?=[^\s,;:&\"'}\])>=<|/\\.?!(])"  # "ab"cd is one word for a shell
 _GO_ON: Final = (  # a separator that no other name follows is part of the value
     r"(?:\\[ ](?=[^\s\\])|[^\s,;&\"'}\]]"
@@ -105,8 +105,9 @@ _VERB: Final = (
     r"(?:\s{1,3}|(?=:)))"
 )
 _PROSE: Final = re.compile(
-    rf"(?:\s{{1,3}}(?i:for|of|von|für|de|pour|para)(?:\s{{1,3}}[^\s:=]{{1,64}}){{1,3}}?"
-    rf"(?:{IS}|\s{{1,3}}{_VERB}{{1,3}}:?\s{{0,3}})|\s{{1,3}}{_VERB}{{1,3}}:?\s{{0,3}}){_VALUE}"
+    rf"(?:\s{{1,3}}(?:(?:is\s|was\s)?[a-z]{{5,12}}\s){{0,2}}(?i:for|of|von|für|de|pour|para)(?:\s{{1,3}}[^\s:=]{{1,64}}){{1,3}}?"
+    rf"(?:{IS}|\s{{1,3}}{_VERB}{{1,3}}:?\s{{0,3}})|\s{{1,3}}(?:[a-z]{{5,12}}\s){{0,2}}{_VERB}{{1,3}}:?\s{{0,3}}"
+    rf"|\s(?:entered|given|used|provided|supplied|generated){IS}){_VALUE}"
 )
 _XML: Final = re.compile(
     r"(?:\\{0,3}[\"']?(?:\s[^<>]{0,80}+)?>(?:\s{0,40}<(?:value|string)>)?"
@@ -192,13 +193,15 @@ def _is_value(name: re.Match[str], value: str, strong: bool, spaced: bool, sign:
     if name["S"]:  # tokens=17
         return is_secret(value, strong=False) if strong else is_telling(value, strong=False)
     if spaced:
-        if name["SHORT"] == "PASS" and ":" in sign:  # of tests
+        alone = name.string[max(0, name.start() - 1) : name.start()] != "_"
+        if name["SHORT"] == "PASS" and ":" in sign and alone:  # of tests
             return False
         if value[0] in "([<{#-|" or sign.endswith(" ("):
             return is_telling(value)
         glued = sign.strip() == "=" and not sign[0].isspace()  # nothing stands behind it
-        if value.isalpha() and value.islower() and (glued or not strong):  # "token: expired"
-            return False
+        complaint = _COMPLAINT.search(name.string, max(0, name.start() - 12), name.start())
+        if value.isalpha() and value.islower() and (glued or not strong or complaint):
+            return False  # "token: expired"
     return not is_prose(value) and is_secret(value, strong=strong or name["APART"] is not None)
 
 
@@ -219,12 +222,12 @@ def _related(text: str, name: re.Match[str], strong: bool) -> list[Span]:
         case "-" | "|" | "~" | "→" | ":" | "*":
             return _loose(text, name)
         case char if char.isspace():
-            if text[name.end() : name.end() + 4].lstrip()[:1] in _LOOSE_SIGNS:
-                return _loose(text, name)
+            loose = text[name.end() : name.end() + 4].lstrip()[:1] in _LOOSE_SIGNS
             in_xml = "<" in text[max(0, name.start() - 40) : name.start()]
             return (
-                (in_xml and _in_xml(text, name)) or _paired(text, name) or _said(text, name, strong)
-            )
+                (loose and _loose(text, name)) or (in_xml and _in_xml(text, name))
+                or _paired(text, name) or _said(text, name, strong)
+            )  # fmt: skip
     return []
 
 
@@ -333,6 +336,7 @@ def _said(text: str, name: re.Match[str], strong: bool) -> list[Span]:
     return [span] if is_telling(span.value, strong=strong) and not _is_id(span.value) else []
 
 
+_COMPLAINT: Final = re.compile(r"(?i:valid|correct|wrong|bad|missing|ung.ltiges)\s\Z")
 _UUID: Final = re.compile(r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}")
 _JUDGED: Final = re.compile(
     r"[\"']?\s(?:is\s|was\s)?(?:rejected|invalid|not|denied|revoked|refused)\b"

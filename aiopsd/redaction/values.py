@@ -17,7 +17,7 @@ _SAYING: Final = """
     generated created deleted removed rotated loaded found used unused pending locked unlocked
     encrypted hashed plain plaintext cleartext match matched mismatch mismatched weak strong short
     long fallido incorrecto incorrecta inválida inválido ungültig falsch abgelaufen erforderlich
-    requis oublié
+    requis oublié muss darf minimum maximum fails doesn't can't
 
     is was are be been has have had for not and or the a an to in of at by with from via as too must
     should cannot can could will would may might does do did if when your my our their its this that

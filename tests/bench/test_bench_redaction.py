@@ -13,6 +13,7 @@ import pytest
 
 from aiopsd.config.redaction import RedactionPatternSettings, RedactionSettings
 from aiopsd.redaction import Names, Redactor
+from tests import leaks, ordinary
 from tests.bench.log_corpus import FOLDER, require
 from tests.canaries import PASSWORD, PEOPLE, TOKENS
 from tests.property.test_redaction import AROUND, NAMED
@@ -89,6 +90,26 @@ def test_what_is_found_of_secrets_in_many_notations() -> None:
         missed["missed"] += made in redactor.text(line)
     print(f"\nfound {1 - missed['missed'] / total:.4%} of {total}")
     assert missed["missed"] <= total // 1000
+
+
+def test_what_is_found_by_family_and_what_is_touched_of_ordinary_lines() -> None:
+    redactor, lines_of_each = Redactor(Names(KEY)), 3000
+    print(f"\n{'family':<12}{'found':>8}")
+    for family in leaks.FAMILIES:
+        dice = random.Random(family)
+        made = [leaks.leak(dice, family) for _ in range(lines_of_each)]
+        clean = redactor.lines([line for _, _, line in made])
+        whole = zip(made, clean, strict=True)
+        found = sum(one[0][:-1] not in line and one[0][1:] not in line for one, line in whole)
+        print(f"{family:<12}{found / lines_of_each:>8.1%}")
+        assert found >= 0.97 * lines_of_each
+    print(f"\n{'ordinary':<12}{'touched':>8}")
+    for family in ordinary.FAMILIES:
+        dice = random.Random(family)
+        lines = [ordinary.ordinary(dice, family)[1] for _ in range(lines_of_each)]
+        touched = sum(map(str.__ne__, lines, redactor.lines(lines)))
+        print(f"{family:<12}{touched / lines_of_each:>8.2%}")
+        assert touched <= 0.002 * lines_of_each
 
 
 @pytest.mark.parametrize("kind", ["card", "opaque"])

@@ -52,6 +52,9 @@ def redactor(**given: Any) -> Redactor:
         ("password=abc;user=bob", "password=<secret>;user=bob"),
         ("Password is Hunter22", "Password is <secret>"),
         ("token a1b2c3d4 rejected", "token <secret> rejected"),
+        ("<<\"password\">> => <<\"x7\">>", "<<\"password\">> => <<\"<secret>\">>"),
+        ("odo login h -u bob -p x7", "odo login h -u bob -p <secret>"),
+        ("Password entered: Hunter22", "Password entered: <secret>"),
         ("mot de passe : x7", "mot de passe : <secret>"),
         ("contraseña: x7", "contraseña: <secret>"),
         (
@@ -95,6 +98,8 @@ def test_a_value_goes_and_its_name_stays(line: str, clean: str) -> None:
         "getty@tty1.service lodash@4.17.21 git@github.com:a/b.git icon@2x.png a.B@1b2c3d",
         "token expired; unexpected token: expected }; max_tokens=512 token=42",
         "password required, Failed password for root from 10.0.0.1, password: ***",
+        "Invalid password: minimum length 8",
+        "Invalid password: fails to match regex pattern(s).",
         'passwd="" secret=null api_key=${API_KEY} token={{ token }} password=<redacted>',
         "PWD=/root ; USER=root ; basic authentication; bearer of news; cookie: none",
         '"GET / HTTP/1.1" 200 - [23/Nov/2026:10:00:00 +0000] +02:00 1 +1 2',
