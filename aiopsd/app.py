@@ -95,7 +95,12 @@ class House:
         self.notifiers = self._notifiers(state)
         limits = self.config.daemon.incidents
         grouping = Grouping(
-            GroupingLimits(float(limits.join), float(limits.quiet), float(limits.reopen))
+            GroupingLimits(
+                float(limits.join),
+                float(limits.quiet),
+                float(limits.reopen),
+                confirm_secs=float(limits.confirm),
+            )
         )
         grouping.restore(state.incidents.values())
         ledger = Ledger()

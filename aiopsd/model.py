@@ -198,6 +198,9 @@ class Incident(Event, frozen=True, kw_only=True):
     changes: tuple[Change, ...] = ()
     suspects: tuple[Suspect, ...] = ()
     moments: tuple[Moment, ...] = ()
+    acked_by: str = ""  # who looks after it
+    held: bool = False  # people have split or merged it: evidence does so no more
+    merged_into: str = ""  # resolved, and its story goes on in that one
 
     @property
     def closed(self) -> bool:

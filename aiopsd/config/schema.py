@@ -156,6 +156,7 @@ class IncidentSettings(Settings, frozen=True, kw_only=True):
     """How anomalies become incidents."""
 
     join: Duration = Duration(300)
+    confirm: Duration = Duration(120)
     quiet: Duration = Duration(30)
     reopen: Duration = Duration(600)
 

@@ -1,27 +1,40 @@
-"""Anomalies that belong together become one incident.
+"""Anomalies that belong together become one incident, and stay it.
 
-They join by place (the same service, or one call apart) and by time (onsets close to one
-another); never by time alone. One certain anomaly opens an incident, or two suspicious ones
-that belong together. An incident is over when every member has recovered for a while; if the
-same anomaly comes back soon after, it is the same incident. What is only evidence (severity info)
-neither opens an incident nor holds it open.
+Which belong together is said anew whenever there is news (``stories``); incidents follow with
+inertia: a member stays where it is, until evidence makes two of one or one of two. When a story is
+enough for an incident, ``opening`` says. An incident is over when every member has recovered for a
+while; the same anomaly soon after opens it again, and any other is a new problem. What is only
+evidence (severity info) neither opens an incident nor holds it open.
 """
 
 from __future__ import annotations
 
-import math
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from hashlib import blake2b
 
 from msgspec.structs import replace
 
-from aiopsd.model import SEVERITIES, Anomaly, Change, Incident, Moment, Suspect
+from aiopsd.correlation.by_hand import ByHand
+from aiopsd.correlation.opening import is_enough
+from aiopsd.correlation.stories import SAME_PLACE, Spot, stories
+from aiopsd.correlation.topology import Layout
+from aiopsd.correlation.versions import (
+    MAX_MOMENTS,
+    changed,
+    joined,
+    opened,
+    quiet_since,
+    resolved,
+    same,
+    times_reopened,
+    united,
+    without,
+)
+from aiopsd.model import Anomaly, Change, Incident, Moment, Suspect
 
-Edges = frozenset[tuple[str, str]]
 CHANGE_SECS = 900.0  # a change this long before the onset still belongs to the story
-MAX_MEMBERS = 200
-MAX_MOMENTS = 200
+MOST_WAITING = 5_000  # anomalies without an incident; the ones seen longest ago go
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,15 +44,17 @@ class GroupingLimits:
     reopen_secs: float = 600.0  # the same anomaly again within this: the same incident
     forget_secs: float = 900.0  # a lone suspicious anomaly is dropped after this
     max_age_secs: float = 86400.0  # an older incident takes no new members
+    confirm_secs: float = 120.0  # one certain anomaly that has lasted so long opens alone
 
 
-class Grouping:
+class Grouping(ByHand):
     """Open incidents, recently closed ones, and anomalies that wait for company."""
 
     def __init__(self, limits: GroupingLimits = GroupingLimits()) -> None:
+        super().__init__()
         self.limits = limits
-        self._incidents: dict[str, Incident] = {}
         self._waiting: dict[str, Anomaly] = {}
+        self._layout = Layout()
 
     @property
     def open(self) -> list[Incident]:
@@ -50,21 +65,28 @@ class Grouping:
         self._incidents.update((incident.id, incident) for incident in incidents)
 
     def absorb(
-        self, anomalies: Sequence[Anomaly], edges: Edges, changes: Sequence[Change], now_s: float
+        self, anomalies: Sequence[Anomaly], layout: Layout, changes: Sequence[Change], now_s: float
     ) -> list[Incident]:
         """Incidents that changed, newest versions."""
         touched: dict[str, None] = {}
+        news = layout is not self._layout and layout != self._layout
+        self._layout = layout
         for anomaly in anomalies:
-            home = self._home(anomaly, edges, now_s)
+            if self._is_dismissed(anomaly, now_s):
+                continue
+            home = self._home(anomaly, now_s)
             if home is not None:
-                self._incidents[home.id] = _joined(home, anomaly, now_s)
+                self._incidents[home.id] = joined(home, anomaly, now_s)
                 touched[home.id] = None
+                news |= home.closed
             elif anomaly.closed:
                 self._waiting.pop(anomaly.id, None)
             else:
                 self._waiting[anomaly.id] = anomaly
-        for name in [*self._open_new(edges, now_s), *self._attach(changes)]:
-            touched[name] = None
+                news = True
+        if news:
+            touched |= dict.fromkeys(self._regroup(now_s))
+        touched |= dict.fromkeys(self._attach(changes))
         return [self._incidents[name] for name in touched]
 
     def tick(self, now_s: float, *, blind: bool = False) -> list[Incident]:
@@ -74,15 +96,21 @@ class Grouping:
         """
         limits = self.limits
         for name, one in list(self._waiting.items()):
-            if one.seen_s < now_s - limits.forget_secs:
+            if one.seen_s < now_s - max(limits.forget_secs, one.lasts_secs):
                 del self._waiting[name]
         for name, incident in list(self._incidents.items()):
             if incident.closed and incident.updated_s < now_s - limits.reopen_secs:
                 del self._incidents[name]
-        over = [i for i in self.open if _quiet_since(i, now_s, blind) <= now_s - limits.quiet_secs]
+        over = [i for i in self.open if self._is_over(i, now_s, blind)]
         for incident in over:
-            self._incidents[incident.id] = _resolved(incident, now_s)
+            self._incidents[incident.id] = resolved(incident, now_s)
         return [self._incidents[i.id] for i in over]
+
+    def _is_over(self, incident: Incident, now_s: float, blind: bool) -> bool:
+        """What comes again and again must be quiet for twice as long each time."""
+        quiet_secs = self.limits.quiet_secs * 2.0 ** min(times_reopened(incident), 10)
+        most_secs = max(self.limits.reopen_secs, self.limits.quiet_secs)
+        return quiet_since(incident, now_s, blind) <= now_s - min(quiet_secs, most_secs)
 
     def suspects(
         self, incident: Incident, suspects: tuple[Suspect, ...], now_s: float
@@ -94,64 +122,117 @@ class Grouping:
         news: tuple[Moment, ...] = ()
         if first and (not incident.root or incident.root.id != first.id):
             news = (Moment(time_s=now_s, what="suspect", text=f"{first.id} {first.score:.2f}"),)
+        ranked = first is not None and incident.kind != "monitor"
         updated = replace(
             incident,
             suspects=suspects,
-            kind=first.anomaly_kind if first else incident.kind,
+            kind=first.anomaly_kind if first and ranked else incident.kind,
             updated_s=now_s,
             moments=(incident.moments + news)[-MAX_MOMENTS:],
         )
         self._incidents[incident.id] = updated
         return updated
 
-    def _home(self, anomaly: Anomaly, edges: Edges, now_s: float) -> Incident | None:
-        """The incident this anomaly belongs to, open ones first."""
-        limits = self.limits
+    def _home(self, anomaly: Anomaly, now_s: float) -> Incident | None:
+        """The incident whose member this is already, open ones first."""
         for incident in self.open:
-            if any(_same(m, anomaly) for m in incident.anomalies):
+            if any(same(m, anomaly) for m in incident.anomalies):
                 return incident
-        if anomaly.closed:
+        if anomaly.closed or anomaly.severity == "info":
             return None
-        for incident in self.open:
-            young = incident.opened_s > now_s - limits.max_age_secs
-            if young and any(self._near(anomaly, m, edges) for m in incident.anomalies):
-                return incident
-        for incident in self._incidents.values() if anomaly.severity != "info" else ():
-            if incident.closed and any(_same(m, anomaly) for m in incident.anomalies):
+        for incident in self._incidents.values():
+            lately = incident.opened_s > now_s - self.limits.max_age_secs
+            again = incident.closed and not incident.merged_into and lately
+            if again and any(same(m, anomaly) for m in incident.anomalies):
                 return incident
         return None
 
-    def _near(self, one: Anomaly, other: Anomaly, edges: Edges) -> bool:
-        if abs(one.onset_s - other.onset_s) > self.limits.join_secs:
-            return False
-        if one.service and other.service:
-            pair = one.service, other.service
-            return pair[0] == pair[1] or pair in edges or pair[::-1] in edges
-        return one.entity == other.entity
+    # --- stories to incidents -----------------------------------------------------------
 
-    def _open_new(self, edges: Edges, now_s: float) -> list[str]:
-        opened = []
-        for anomaly in sorted(self._waiting.values(), key=lambda a: (a.onset_s, a.id)):
-            if anomaly.id not in self._waiting or anomaly.severity == "info":
-                continue
-            group = self._company(anomaly, edges)
-            if len(group) < 2 and anomaly.tier != "certain":
-                continue
-            for member in group:
-                del self._waiting[member.id]
-            incident = _opened(group, now_s)
-            self._incidents[incident.id] = incident
-            opened.append(incident.id)
-        return opened
+    def _regroup(self, now_s: float) -> list[str]:
+        """Waiting anomalies find their incidents, or open them; incidents merge and part."""
+        spots = self._spots(now_s)
+        held = frozenset(i.id for i in self.open if i.held)
+        trees = stories(spots, self._layout, self.limits.join_secs, held)
+        homes = self._homes(trees)
+        touched: list[str] = []
+        for number, tree in enumerate(trees):
+            here = sorted((i for i, home in homes.items() if home == number), key=self._age)
+            touched += self._settled(tree, here, now_s) if here else self._opened(tree, now_s)
+        return touched
 
-    def _company(self, first: Anomaly, edges: Edges) -> list[Anomaly]:
-        """All waiting anomalies that hang together with the first, over any number of steps."""
-        group, rest = [first], [a for a in self._waiting.values() if a.id != first.id]
-        for member in group:
-            near = [a for a in rest if self._near(a, member, edges)]
-            rest = [a for a in rest if a not in near]
-            group += near
-        return sorted(group, key=lambda a: (a.onset_s, a.id))
+    def _spots(self, now_s: float) -> list[Spot]:
+        limits, found = self.limits, []
+        for incident in self.open:
+            if incident.opened_s > now_s - limits.max_age_secs:
+                found += self._of(incident.id, incident.anomalies)
+        if len(self._waiting) > MOST_WAITING:
+            by_age = sorted(self._waiting.values(), key=lambda a: (a.seen_s, a.id))
+            self._waiting = {a.id: a for a in by_age[-MOST_WAITING:]}
+        return found + self._of("", self._waiting.values())
+
+    def _of(self, owner: str, anomalies: Iterable[Anomaly]) -> list[Spot]:
+        """By place, and by time: what began much later is another spot."""
+        by_place: defaultdict[str, list[Anomaly]] = defaultdict(list)
+        for one in sorted(anomalies, key=lambda a: (a.onset_s, a.id)):
+            by_place[self._layout.place(one)].append(one)
+        found = []
+        for place, members in by_place.items():
+            first = 0
+            for at in range(1, len(members) + 1):
+                is_end = at == len(members)
+                if is_end or _is_apart(members[at - 1], members[at], owner, self.limits.join_secs):
+                    part = members[first:at]
+                    hosts = frozenset().union(*map(self._layout.hosts_of, part))
+                    found.append(Spot(place, owner, part, hosts))
+                    first = at
+        return found
+
+    def _homes(self, trees: Sequence[Sequence[Spot]]) -> dict[str, int]:
+        """Incident to the tree that holds most of it; the first of equals."""
+        counts: defaultdict[str, Counter[int]] = defaultdict(Counter)
+        for number, tree in enumerate(trees):
+            for spot in tree:
+                if spot.owner:
+                    counts[spot.owner][number] += len(spot.anomalies)
+        return {o: max(sorted(c), key=c.__getitem__) for o, c in counts.items()}
+
+    def _age(self, name: str) -> tuple[float, str]:
+        return self._incidents[name].opened_s, name
+
+    def _settled(self, tree: Sequence[Spot], here: Sequence[str], now_s: float) -> list[str]:
+        """The oldest goes on: it takes the others in, and what waits."""
+        oldest, touched = here[0], []
+        for name in here[1:]:
+            one, other = self._incidents[oldest], self._incidents[name]
+            self._incidents[oldest], self._incidents[name] = united(one, other, now_s)
+            touched += [oldest, name]
+        for spot in tree:
+            if spot.owner:
+                continue
+            for anomaly in spot.anomalies:
+                self._waiting.pop(anomaly.id, None)
+                self._incidents[oldest] = joined(self._incidents[oldest], anomaly, now_s)
+                touched.append(oldest)
+        return touched
+
+    def _opened(self, tree: Sequence[Spot], now_s: float) -> list[str]:
+        """A story without an incident: one is opened if it is enough; it takes along its members
+        that were in another by mistake."""
+        members = [(spot.place, one) for spot in tree for one in spot.anomalies]
+        if not is_enough(members, self.limits.confirm_secs):
+            return []
+        group = sorted((one for _, one in members), key=lambda a: (a.onset_s, a.id))
+        incident = opened(group, now_s)
+        touched = [incident.id]
+        for owner in sorted({spot.owner for spot in tree} - {""}):
+            gone = [one for spot in tree if spot.owner == owner for one in spot.anomalies]
+            self._incidents[owner] = without(self._incidents[owner], gone, incident.id, now_s)
+            touched.append(owner)
+        for one in group:
+            self._waiting.pop(one.id, None)
+        self._incidents[incident.id] = incident
+        return touched
 
     def _attach(self, changes: Sequence[Change]) -> list[str]:
         """Changes on a service of an open incident become part of its story; once."""
@@ -161,122 +242,14 @@ class Grouping:
                 known = any(c.id == change.id for c in incident.changes)
                 near = change.time_s >= incident.onset_s - CHANGE_SECS
                 if near and not known and change.service in incident.services:
-                    self._incidents[incident.id] = _changed(incident, change)
+                    self._incidents[incident.id] = changed(incident, change)
                     touched.append(incident.id)
         return touched
 
 
-def fingerprint(anomaly: Anomaly) -> str:
-    """The same trouble at the same place has the same fingerprint, whenever it happens."""
-    parts = [anomaly.rule, *(f"{k}={v}" for k, v in sorted(anomaly.entity.items()))]
-    return blake2b("\x00".join(parts).encode(), digest_size=8).hexdigest()
-
-
-def _opened(group: list[Anomaly], now_s: float) -> Incident:
-    first = next((a for a in group if a.tier == "certain"), group[0])
-    print_ = fingerprint(first)
-    number = blake2b(f"{print_}/{first.onset_s:.3f}".encode(), digest_size=5).hexdigest()
-    worst = _worst(group)
-    incident = Incident(
-        id=f"INC-{number}",
-        fingerprint=print_,
-        title=worst.title,
-        kind=worst.kind,
-        severity=worst.severity,
-        opened_s=now_s,
-        onset_s=min(a.onset_s for a in group),
-        updated_s=now_s,
-        moments=(Moment(time_s=now_s, what="opened", text=worst.title),),
-    )
-    for member in group:
-        incident = _joined(incident, member, now_s)
-    return incident
-
-
-def _joined(incident: Incident, anomaly: Anomaly, now_s: float) -> Incident:
-    others = [a for a in incident.anomalies if not _same(a, anomaly)]
-    moments = list(incident.moments)
-    if incident.closed:
-        moments.append(Moment(time_s=now_s, what="reopened", text=anomaly.title))
-    elif len(others) == len(incident.anomalies):
-        moments.append(Moment(time_s=anomaly.onset_s, what="anomaly", text=anomaly.title))
-    members = sorted([*others, anomaly], key=lambda a: (a.onset_s, a.id))
-    if len(members) > MAX_MEMBERS:
-        # The beginning tells the cause, the end tells the state: drop the recovered middle.
-        over = next((a for a in members[1:] if a.closed), members[-2])
-        members.remove(over)
-    worst = _worst(members)  # recovered ones too: the name does not change while it heals
-    return replace(
-        incident,
-        state="open",
-        resolved_s=None,
-        anomalies=tuple(members),
-        services=tuple(dict.fromkeys(a.service for a in members if a.service)),
-        title=worst.title,
-        kind=incident.kind if incident.suspects else worst.kind,
-        severity=max(incident.severity, worst.severity, key=SEVERITIES.index),
-        onset_s=min(incident.onset_s, anomaly.onset_s),
-        updated_s=now_s,
-        moments=tuple(sorted(moments, key=lambda m: m.time_s)[-MAX_MOMENTS:]),
-    )
-
-
-def _changed(incident: Incident, change: Change) -> Incident:
-    text = f"{change.kind} {change.service} {change.version}".strip()
-    moments = [*incident.moments, Moment(time_s=change.time_s, what="change", text=text)]
-    return replace(
-        incident,
-        changes=(*incident.changes, change),
-        moments=tuple(sorted(moments, key=lambda m: m.time_s)[-MAX_MOMENTS:]),
-    )
-
-
-def _resolved(incident: Incident, now_s: float) -> Incident:
-    members = _that_count(incident)
-    many = len(members)
-    lost = sum("no data" in one.evidence for one in members)  # as the watch says it
-    text = "its anomaly recovered" if many == 1 else f"all {many} anomalies recovered"
-    if lost:  # over, and nobody knows whether it is well
-        text = f"{many - lost} of {many} anomalies recovered, of the others there is no data"
-    if lost == many:
-        text = "over, but not seen to recover: there is no data any more"
-    return replace(
-        incident,
-        state="resolved",
-        resolved_s=now_s,
-        updated_s=now_s,
-        moments=(*incident.moments, Moment(time_s=now_s, what="resolved", text=text)),
-    )
-
-
-def _worst(anomalies: Sequence[Anomaly]) -> Anomaly:
-    """What hurts most names the incident; the earliest of equals, so that the name is stable."""
-    return min(
-        anomalies,
-        key=lambda a: (-SEVERITIES.index(a.severity), a.tier != "certain", a.onset_s, a.id),
-    )
-
-
-def _same(one: Anomaly, other: Anomaly) -> bool:
-    """The same series by the same rule: an onset that moved is not another anomaly."""
-    return one.rule == other.rule and one.labels == other.labels
-
-
-def _that_count(incident: Incident) -> Sequence[Anomaly]:
-    """All but evidence, which goes on when everything else is well."""
-    return [one for one in incident.anomalies if one.severity != "info"] or incident.anomalies
-
-
-def _quiet_since(incident: Incident, now_s: float, blind: bool) -> float:
-    """When the last member recovered; infinite while one still fires."""
-    ends = [0.0]
-    for member in _that_count(incident):
-        lost = not blind and member.seen_s < now_s - member.lasts_secs
-        if member.ended_s is not None:
-            ends.append(member.ended_s)
-        else:
-            ends.append(member.seen_s if lost else math.inf)
-    return max(ends)
+def _is_apart(before: Anomaly, after: Anomaly, owner: str, join_secs: float) -> bool:
+    """In no incident yet, an anomaly that began long after another one is another story."""
+    return not owner and after.onset_s - before.onset_s > SAME_PLACE * join_secs
 
 
 def _gist(suspect: Suspect) -> tuple[object, ...]:

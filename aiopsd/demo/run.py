@@ -187,7 +187,7 @@ def _write_config(
         "edit_every: 1s}\n"
         "automation: {mode: auto, settle: 3s}\n"
         "history: 1m\n"
-        "incidents: {quiet: 5s}\n"
+        "incidents: {quiet: 5s, confirm: 5s}\n"
         f"web: {{listen: 127.0.0.1:{port}}}\n"
     )  # fmt: skip
 

@@ -15,8 +15,8 @@ import numpy as np
 
 from aiopsd.config import Config, RuleSettings
 from aiopsd.contracts import Clock, Health, SourceContext
-from aiopsd.correlation.grouping import Edges, Grouping, GroupingLimits
-from aiopsd.correlation.topology import Topology
+from aiopsd.correlation.grouping import Grouping, GroupingLimits
+from aiopsd.correlation.topology import Layout, Topology
 from aiopsd.detectors.absent import AbsentSettings
 from aiopsd.errors import AiopsdError, ConfigError, Refused, Unreachable
 from aiopsd.model import Anomaly, Incident, Labels
@@ -172,18 +172,23 @@ class _Replaying:
             return None
         limits = self._config.daemon.incidents
         grouping = Grouping(
-            GroupingLimits(float(limits.join), float(limits.quiet), float(limits.reopen))
+            GroupingLimits(
+                float(limits.join),
+                float(limits.quiet),
+                float(limits.reopen),
+                confirm_secs=float(limits.confirm),
+            )
         )
         topology = Topology(self._config.daemon.topology, fade_secs=float("inf"))
         for labels in self._labels:
             topology.learn(labels, self._window.begin_s)
         events = [event for tally in self._tallies for event in tally.events]
-        edges = topology.edges(self._window.begin_s)
-        return grouped(grouping, events, edges, self._window.end_s)
+        layout = topology.layout(self._window.begin_s)
+        return grouped(grouping, events, layout, self._window.end_s)
 
 
 def grouped(
-    grouping: Grouping, events: Iterable[tuple[float, Anomaly]], edges: Edges, end_s: float
+    grouping: Grouping, events: Iterable[tuple[float, Anomaly]], layout: Layout, end_s: float
 ) -> tuple[Incident, ...]:
     """Every incident in its last version, in the order of opening."""
     at: dict[float, list[Anomaly]] = {end_s: []}
@@ -195,7 +200,7 @@ def grouped(
                 at.setdefault(time_s + later_secs + 1, [])
     newest: dict[str, Incident] = {}
     for time_s, anomalies in sorted(at.items()):
-        touched = grouping.absorb(anomalies, edges, (), time_s) + grouping.tick(time_s)
+        touched = grouping.absorb(anomalies, layout, (), time_s) + grouping.tick(time_s)
         newest |= {incident.id: incident for incident in touched}
     return tuple(sorted(newest.values(), key=lambda one: one.opened_s))
 

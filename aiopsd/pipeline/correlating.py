@@ -41,10 +41,10 @@ class Correlating:
         self._topology.learn_ties(found.ties, now_s)
         for change in found.changes:
             self._ledger.add(change)
-        edges = self._topology.edges(now_s)
         # Also those of before: the service may have joined its incident only now.
         changes = self._ledger.between(now_s - CHANGES_SECS, now_s)
-        touched = self.grouping.absorb(found.anomalies, edges, changes, now_s)
+        layout = self._topology.layout(now_s)
+        touched = self.grouping.absorb(found.anomalies, layout, changes, now_s)
         touched += self.grouping.tick(now_s, blind=blind)
         newest = {incident.id: incident for incident in touched}
         for incident in [*newest.values(), *self.grouping.open]:

@@ -153,7 +153,7 @@ WRONG_DAEMON = [
     ("keep: 30d", "keep: 1s", "15:1: `keep: 1s` is too short"),
     ("mode: auto", "mode: approve", "12:20: 'approve' is not allowed; known: auto, observe, off"),
     ("runs_per_hour: 3", "runs_per_hour: 0", "12:1: `runs_per_hour` must be at least 1; to stop"),
-    ("{join: 5m}", "~", "13:1: expected a mapping (join, quiet, reopen), got nothing"),
+    ("{join: 5m}", "~", "13:1: expected a mapping (join, confirm, quiet, reopen), got nothing"),
     ("limits: {s", "web: {listen: here}\nlimits: {s", "15:15: 'here' is not host:port, such as"),
     ("limits: {s", "web: {listen: 9797}\nlimits: {s", "15:15: 9797 is a port; on which"),
     ("limits: {s", "web: {listen: ':80'}\nlimits: {s", "15:15: ':80' is a port; on which"),

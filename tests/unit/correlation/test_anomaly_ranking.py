@@ -3,6 +3,7 @@
 from aiopsd.contracts import Evidence
 from aiopsd.correlation.anomaly_ranking import EvidenceRanker
 from aiopsd.correlation.grouping import Grouping
+from aiopsd.correlation.topology import Layout
 from aiopsd.model import Anomaly, Change, Kind, Suspect
 
 EDGES = frozenset(
@@ -32,7 +33,7 @@ def anomaly(
         service=service,
         onset_s=onset_s,
         seen_s=onset_s,
-        detector="band",
+        detector="threshold",
         title=f"{kind} {service} {observed}",
         score=0.9,
         observed=observed,
@@ -44,7 +45,7 @@ def anomaly(
 
 def rank(*anomalies: Anomaly, changes: tuple[Change, ...] = ()) -> tuple[Suspect, ...]:
     edges = EDGES
-    incidents = Grouping().absorb(anomalies, edges, (), T + 10)
+    incidents = Grouping().absorb(anomalies, Layout(edges), (), T + 10)
     (incident,) = incidents
     return EvidenceRanker().rank(incident, Evidence(T + 10, edges, changes))
 

@@ -5,10 +5,12 @@ from collections.abc import Sequence
 import pytest
 from msgspec.structs import replace
 
-from aiopsd.correlation.grouping import Grouping, GroupingLimits, fingerprint
+from aiopsd.correlation.grouping import Grouping, GroupingLimits
+from aiopsd.correlation.topology import Layout
+from aiopsd.correlation.versions import fingerprint
 from aiopsd.model import Anomaly, Change, Incident, Severity, Tier
 
-EDGES = frozenset({("web", "checkout"), ("checkout", "payments"), ("web", "catalog")})
+EDGES = Layout(frozenset({("web", "checkout"), ("checkout", "payments"), ("web", "catalog")}))
 T = 1_000_000.0
 
 
@@ -20,6 +22,7 @@ def anomaly(
     tier: Tier = "certain",
     severity: Severity = "high",
     ended_s: float | None = None,
+    detector: str = "threshold",
 ) -> Anomaly:
     return Anomaly(
         id=f"{rule}/{service}/{onset_s:.0f}",
@@ -33,7 +36,7 @@ def anomaly(
         onset_s=onset_s,
         seen_s=onset_s,
         ended_s=ended_s,
-        detector="band",
+        detector=detector,
         title=f"{rule} {service}",
         score=0.9,
     )
@@ -51,11 +54,15 @@ def test_one_certain_anomaly_opens_an_incident() -> None:
     assert [m.what for m in incident.moments] == ["opened", "anomaly"]
 
 
-def test_a_lone_suspicious_anomaly_waits_for_company() -> None:
-    grouping = Grouping()
-    assert absorb(grouping, anomaly("payments", tier="suspicious")) == []
-    (incident,) = absorb(grouping, anomaly("checkout", tier="suspicious", onset_s=T + 5))
-    assert incident.services == ("payments", "checkout")
+def test_suspicious_anomalies_wait_until_they_are_four() -> None:
+    grouping, seen = Grouping(), []
+    for number, service in enumerate(("payments", "checkout", "web", "catalog")):
+        one = anomaly(service, tier="suspicious", onset_s=T + number)
+        seen += absorb(grouping, one, now_s=T + number)
+    assert seen == []
+    other = replace(anomaly("checkout", "slow", tier="suspicious"), kind="latency")
+    (incident,) = absorb(grouping, other, now_s=T + 9)
+    assert set(incident.services) == {"payments", "checkout", "web"}
 
 
 def test_suspicious_strangers_never_open_together() -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from aiopsd.correlation.grouping import Grouping, GroupingLimits
+from aiopsd.correlation.topology import Layout
 from aiopsd.detectors.band import BandSettings
 from aiopsd.detectors.suspicious import evidence
 from aiopsd.detectors.watch import SERVICE_LABELS, RuleInfo, Watch
@@ -110,7 +111,7 @@ def test_it_is_evidence_and_opens_nothing() -> None:
     world.calm, world.errors, world.slow = 100.0, 1000.0, 0.8
     found = world.run(30)
     assert {(a.severity, a.tier) for a in found} == {("info", "suspicious")}
-    assert Grouping(GroupingLimits()).absorb(found, frozenset(), (), found[-1].seen_s) == []
+    assert Grouping(GroupingLimits()).absorb(found, Layout(), (), found[-1].seen_s) == []
 
 
 def test_what_a_rule_selects_is_left_to_it() -> None:
