@@ -9,6 +9,7 @@ from typing import cast
 from aiopsd.app import House
 from aiopsd.config import load
 from aiopsd.correlation.grouping import Grouping
+from aiopsd.correlation.topology import Layout
 from aiopsd.model import Anomaly, Incident, Labels, LogBatch, LogLine
 from aiopsd.stores import SqliteStore
 from aiopsd.stores.memory import MemoryStore
@@ -44,7 +45,7 @@ class LogWorld:
         self.now = batch.time_s
         found = self.house.detection.observe("logs", [batch], {"t": self.now}).anomalies
         self.anomalies |= {one.id: one for one in found}
-        touched = self.grouping.absorb(found, frozenset(), (), self.now)
+        touched = self.grouping.absorb(found, Layout(), (), self.now)
         for one in [*touched, *self.grouping.tick(self.now)]:
             self.incidents[one.id] = one
             self.opened.setdefault(one.id, self.now)
