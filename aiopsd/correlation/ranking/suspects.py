@@ -18,6 +18,7 @@ from aiopsd.model import Reason
 MOST: Final = 20  # suspects; nobody reads more
 _REASONS: Final = 5
 _CHARTS: Final = 4
+_ALIKE: Final = 0.7  # of the first one's score: hardly less likely
 _WORTH: Final = 0.3  # nats below which a reason is none
 
 
@@ -57,12 +58,12 @@ def _unclear(suspects: tuple[Suspect, ...]) -> str:
     if not suspects or suspects[0].nats < _WORTH:
         return "nothing strange was found in any series"
     first = suspects[0]
-    if first.score >= CLEAR:
-        return ""
-    if len(suspects) > 1 and suspects[1].score > first.score / 2:
-        near = [s.service for s in suspects if s.score > first.score / 2]
+    near = [one.service for one in suspects if one.score > _ALIKE * first.score]
+    if len(near) > 1:
         return f"{len(near)} services are about as likely: {', '.join(near[:5])}"
-    return f"{first.service} is the likeliest, but the evidence is weak ({first.score:.0%})"
+    if first.score < CLEAR:
+        return f"{first.service} is the likeliest, but the evidence is weak ({first.score:.0%})"
+    return ""
 
 
 def _suspect(one: Account, evidence: Evidence, score: float) -> Suspect:
