@@ -7,6 +7,7 @@ have in common (their caller) never makes one of them.
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ from aiopsd.correlation.topology import Layout
 from aiopsd.model import Anomaly
 
 SAME_PLACE = 6.0  # times ``join_secs``; as long as it lasts, any time
+LASTING = 6.0  # times the window, of what lasts: effects grow slowly, too
 TWO_HOPS = 0.4  # times ``join_secs``: what is further away must be closer in time
 SILENT_SECS, SILENT_PLACES = 120.0, 5  # so many places fall silent at once: one cause
 OWN_CAUSES = frozenset({"crash", "memory-leak", "disk-full", "gpu"})  # no callee explains these
@@ -37,7 +39,10 @@ class Spot:
         self.onsets = [a.onset_s for a in self.anomalies]
         counted = [a for a in self.anomalies if a.severity != "info"]
         self.key = self.onsets[0], self.place, self.owner, self.anomalies[0].id
-        self.lasts = any(not a.closed for a in counted)
+        self.until_s = max(
+            (math.inf if a.ended_s is None else a.ended_s for a in counted), default=0
+        )
+        self.lasts = self.until_s == math.inf
         self.is_info = not counted
         self.is_faint = len(counted) < 2 and all(a.tier == "suspicious" for a in counted)
         self.is_silent = bool(counted) and all(a.detector == "absent" for a in counted)
@@ -83,9 +88,9 @@ class Forest:
         owners = self._owners[mine] | self._owners[theirs]
         if len(owners) > 1 and owners & self._held:
             return False
-        # A faint one may begin or end a story; it is no bridge between two.
-        faint = self._spots[parent].is_faint and self.parent[parent] is not None
-        if not bridges and (faint or (self._spots[child].is_faint and self._has_children[child])):
+        # What is only evidence may begin or end a story; it is no bridge between two.
+        idle = self._spots[parent].is_info and self.parent[parent] is not None
+        if not bridges and (idle or (self._spots[child].is_info and self._has_children[child])):
             return False
         self.parent[child], self._has_children[parent] = parent, True
         self._tree[mine] = theirs
@@ -140,8 +145,11 @@ class _Finder:
         callees = {c for place in self._at for c in self._layout.callees.get(place, ())}
         for middle in sorted(callees - self._at.keys()):
             yield from self._shared(self._layout.callers[middle], symptoms=True)
+        callers = {c for place in self._at for c in self._layout.callers.get(place, ())}
+        for middle in sorted(callers - self._at.keys()):
+            yield from self._shared(self._layout.callees[middle], traffic=True)
         for host in sorted(self._on.keys() - self._at.keys()):
-            yield from self._shared(self._layout.guests.get(host, frozenset()), symptoms=False)
+            yield from self._shared(self._layout.guests.get(host, frozenset()))
         yield from self._silence()
 
     def _same_place(self, child: int, spot: Spot) -> Iterator[Link]:
@@ -179,18 +187,27 @@ class _Finder:
         for parent in parents:
             other = self._spots[parent]
             lag = spot.lag(other)
-            if parent == child or abs(lag) > window_secs or (other.is_info and not spot.is_info):
+            longer = (
+                LASTING
+                if 0 <= spot.onsets[0] - other.onsets[0] and (other.until_s >= spot.onsets[0])
+                else 1.0
+            )
+            too_far = abs(lag) > longer * window_secs
+            if parent == child or too_far or (other.is_info and not spot.is_info):
                 continue
-            late = 0.4 if lag < -60 else 0.0  # a cause is seen before its effect, mostly
-            faint = 0.3 if other.is_faint else 0.0
+            late = 0.5 if lag < -60 else 0.0  # a cause is seen before its effect, mostly
+            faint = 0.2 if other.is_faint else 0.0
             yield Link(cost + late + faint + abs(lag) / window_secs / 2, child, parent)
 
-    def _shared(self, places: frozenset[str], *, symptoms: bool) -> Iterator[Link]:
-        """Most of those who call, or run on, one that says nothing are strange at once."""
+    def _shared(
+        self, places: frozenset[str], *, symptoms: bool = False, traffic: bool = False
+    ) -> Iterator[Link]:
+        """Most of those who call, are called by, or run on one that says nothing, at once."""
         strange = sorted(
             n for place in places for n in self._at.get(place, ())
             if not self._spots[n].is_info and not self._spots[n].has_own_cause
-            and (not symptoms or self._spots[n].has_symptoms_only)
+            and (self._spots[n].has_symptoms_only or not symptoms)
+            and (self._spots[n].has_traffic or not traffic)
         )  # fmt: skip
         if 2 <= len({self._spots[n].place for n in strange}) >= len(places) / 2:
             for first, child in pairwise(strange):

@@ -1,0 +1,1 @@
+"""Simulated worlds in virtual time, with the truth known."""
