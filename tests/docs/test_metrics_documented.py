@@ -36,6 +36,8 @@ def named() -> Iterator[str]:
             called = node.func.attr if isinstance(node.func, ast.Attribute) else ""
             called = node.func.id if isinstance(node.func, ast.Name) else called
             name = node.args[0]
+            if isinstance(name, ast.Constant) and not str(name.value).isidentifier():
+                continue  # such as text.count(",", begin)
             if isinstance(name, ast.Constant) and called in ("count", "_count"):
                 yield f"{name.value}_total"
             elif isinstance(name, ast.Constant) and called == "gauge":
