@@ -75,7 +75,10 @@ QUOTE: Final = r"(?:\\{0,3}[\"'])?"
 IS: Final = r"\s{0,3}(?:=>|:=|={1,2}|:(?!:)|%3[dD]|[\uff1a\uff1d])\s{0,3}"
 _CLOSE: Final = r"(?:\[\w{0,20}\])?[\])]?(?:\\{0,3}[\"'`](?:\]|>>)?|\*\*)?"
 _YAML: Final = r"(?:(?<=\s)!{1,2}[a-z]{2,20}\s{1,3})?(?:(?<=\s)[|>][+-]?\d?\s{1,40}+)?"
-_WRAP: Final = r"(?:<<|[A-Za-z_.]{0,20}[(\[{])?(?:[bBuUrRNnfF$@](?=\\{0,3}[\"']))?"
+_WRAP: Final = (
+    r"(?:<<|[A-Za-z_.]{1,20}[(\[](?=[\\\"'bBuUrRN])|[(\[{])?"
+    r"(?:[bBuUrRNnfF$@](?=\\{0,3}[\"']))?"
+)
 _AGAIN: Final = r"(?=[^\s,;:&\"'}\])>=<|/\\.?!(])"  # "ab"cd is one word for a shell
 _GO_ON: Final = (  # a separator that no other name follows is part of the value
     r"(?:\\[ ](?=[^\s\\])|[^\s,;&\"'}\]]"
@@ -94,6 +97,7 @@ _LOOSE: Final = re.compile(
     rf"{_CLOSE}\s{{0,3}}(?:->|→|\||~|::)\s{{0,3}}(?![^\s|]{{0,99}}\|\S)"
     rf"{_VALUE}"
 )
+_ADDRESS: Final = re.compile(r"[0-9a-f]{6,8}")  # of an object: Token{9f4ef63
 _LOOSE_SIGNS: Final = ("-", "→", "|", "~", ":")
 _CALL: Final = re.compile(
     r"\s?[(\[{](?:\\{0,3}\"(?P<double>[^\"\\]{1,512}+)|'(?P<single>[^'\\]{1,512}+)"
@@ -237,6 +241,8 @@ def _called(text: str, name: re.Match[str], strong: bool) -> list[Span]:
         return []
     span = _span(found)
     if found.lastgroup == "bare":
+        if name["WEAK"] and _ADDRESS.fullmatch(span.value):
+            return []
         return [span] if is_telling(span.value, strong=strong or not name["WEAK"]) else []
     if strong:
         return [span] if is_secret(span.value) else []

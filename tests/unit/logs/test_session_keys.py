@@ -8,6 +8,7 @@ from aiopsd.logs import session_keys
 from aiopsd.logs.odd_sessions import OddSessions
 from aiopsd.logs.templates import Templates
 from aiopsd.model import LogLine
+from aiopsd.redaction import Names, Redactor
 from aiopsd.series import SeriesTable
 
 
@@ -57,3 +58,13 @@ def test_a_pattern_that_was_written_anew_counts_from_the_next_start() -> None:
     assert ids_by(again, "a=1 b=7") == ["1"]
     assert ids_by(anew, "a=1 b=7") == ["7"]
     assert ids_by(unsaid, "a=1 b=7") == [""]  # it looks for one again
+
+
+def test_the_pseudonym_of_a_session_is_its_id() -> None:
+    names = Redactor(Names(b"k" * 32))
+    one, same, other = names.lines(
+        ["session_id=4f9ac2d1 a", "b session_id=4f9ac2d1", "session_id=77fe01ba c"]
+    )
+    pattern = session_keys.KNOWN["request id"]
+    assert session_keys.ids(pattern, one) == session_keys.ids(pattern, same)
+    assert session_keys.ids(pattern, one) != session_keys.ids(pattern, other)

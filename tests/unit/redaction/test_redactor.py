@@ -99,6 +99,7 @@ def test_a_value_goes_and_its_name_stays(line: str, clean: str) -> None:
         "token expired; unexpected token: expected }; max_tokens=512 token=42",
         "password required, Failed password for root from 10.0.0.1, password: ***",
         "Invalid password: minimum length 8",
+        "AppWindowToken{9f4ef63 token=Token{a64f992 ActivityRecord{de9231d u0",
         "Invalid password: fails to match regex pattern(s).",
         'passwd="" secret=null api_key=${API_KEY} token={{ token }} password=<redacted>',
         "PWD=/root ; USER=root ; basic authentication; bearer of news; cookie: none",
