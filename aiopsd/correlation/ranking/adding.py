@@ -13,7 +13,7 @@ from aiopsd.correlation.ranking.explaining import Explained, explain, nats_of
 from aiopsd.correlation.ranking.kinds import SYMPTOMS, Family, kind_of
 from aiopsd.correlation.ranking.lines import Spoken, spoken
 from aiopsd.correlation.ranking.missing import gone_nats
-from aiopsd.correlation.ranking.overload import drowned
+from aiopsd.correlation.ranking.overload import drowned, follows_load
 from aiopsd.correlation.ranking.reach import reachable
 from aiopsd.correlation.ranking.scene import Scene
 from aiopsd.correlation.ranking.surprise import COARSE_SECS, Surprise
@@ -115,6 +115,8 @@ def _terms(evidence: Evidence) -> list[list[Term]]:
     z = np.minimum(strange.z, w.cap) * own
     nats = _asked(evidence) * nats_of(z, w) * together * timing.late
     nats *= 1 - w.drowned * evidence.drowned[evidence.who]
+    loaded = w.loaded * evidence.explained.more_load[scene.own]
+    nats *= np.where(follows_load(scene, strange, w), 1 - loaded, 1.0)
     found: list[list[Term]] = [[] for _ in scene.services]
     for j in np.flatnonzero(strange.z > 0).tolist():
         column = scene.columns[j]
@@ -165,24 +167,29 @@ def _first_onset(evidence: Evidence) -> float:
 
 def _series(one: Account, evidence: Evidence, first: float) -> None:
     """Nats of what is measured at the service."""
-    scene, strange, w = evidence.scene, evidence.strange, evidence.weights
+    strange, w = evidence.strange, evidence.weights
     effects = [t.nats for t in one.terms if t.family in SYMPTOMS]
     causes = [t.nats for t in one.terms if t.family not in SYMPTOMS]
     effect, cause = max(effects, default=0.0), max(causes, default=0.0)
-    mine = np.flatnonzero(evidence.who == one.service)
-    symptom = mine[scene.is_family(*SYMPTOMS)[mine]]
-    bare = np.max(nats_of(strange.z[symptom], w) * evidence.weight[symptom], initial=0.0)
+    held = [t for t in one.terms if t.series >= 0]
+    bare = max((_bare(t, evidence) for t in held if t.family in SYMPTOMS), default=0.0)
     one.nats = max(effect, cause) + w.second * min(effect, cause)
-    one.nats += w.further * sum(causes[1:3]) + w.bare * float(bare)
-    onsets = strange.onset[mine[strange.z[mine] > w.strong]]
-    if len(onsets):
-        lag_secs = (float(onsets.min()) - first) * scene.window.step_secs
-        if math.isfinite(lag_secs):
-            one.nats *= 1 + w.earliest * math.exp(-lag_secs / w.earliest_secs)
+    one.nats += w.further * sum(causes[1:3]) + w.bare * bare
+    onset = min((strange.onset[t.series] for t in held if strange.z[t.series] > w.strong),
+                default=math.inf)  # fmt: skip
+    if math.isfinite(onset):
+        lag_secs = (float(onset) - first) * evidence.scene.window.step_secs
+        one.nats *= 1 + w.earliest * math.exp(-lag_secs / w.earliest_secs)
     one.missing = float(evidence.gone[one.service])
     if one.missing and _callers_suffer(one.service, evidence):
         one.missing *= w.gone_and_missed
     one.nats += one.missing
+
+
+def _bare(term: Term, evidence: Evidence) -> float:
+    """Nats of being hit at all, before explaining."""
+    z = min(float(evidence.strange.z[term.series]), evidence.weights.cap)
+    return math.log1p(z) * float(evidence.weight[term.series])
 
 
 def _callers_suffer(service: int, evidence: Evidence) -> bool:

@@ -48,9 +48,11 @@ def explain(
     np.maximum.at(slow, who[latency], (strange.z * own)[latency])
     away = np.maximum(slow, np.where(gone > 0, weights.cap, 0.0))
     slowest_callee = np.array([max((away[v] for v in vs), default=0.0) for vs in scene.callees])
+    hanging = np.array([any(gone[v] > 0 for v in vs) for vs in scene.callees], dtype=bool)
     for family in SYMPTOMS:
         members = scene.is_family(family) & mine
-        own[members] = _shared(scene, strange, own, members, family, slowest_callee, weights)
+        below = np.where(hanging, weights.cap, 0.0) if family is Family.LATENCY else slowest_callee
+        own[members] = _shared(scene, strange, own, members, below, weights)
     _queues(scene, strange, own, mine)
     return Explained(own, slow, loads.more)
 
@@ -88,25 +90,19 @@ def _weight_of_rows(excess: Floats, scale: Floats, weights: Weights) -> Floats:
 
 
 def _shared(
-    scene: Scene,
-    strange: Surprise,
-    own: Floats,
-    members: Flags,
-    family: Family,
-    slowest_callee: Floats,
-    weights: Weights,
+    scene: Scene, strange: Surprise, own: Floats, members: Flags, below: Floats, weights: Weights
 ) -> Floats:
-    """One well-measured quantile speaks for its sisters; errors may be time-outs on a callee."""
+    """One well-measured quantile speaks for its sisters; and failing, or hanging, may be time-outs
+    on a callee. ``below``: by service, the deviation of a callee that would explain it."""
     service, z = scene.own[members], strange.z[members]
     most = np.zeros(len(scene.services))
     np.maximum.at(most, service, z)
     best = np.ones(len(scene.services))
     strong = z > 0.5 * most[service]
     np.minimum.at(best, service[strong], own[members][strong])
-    if family is not Family.LATENCY:
-        hit = nats_of(most, weights)
-        share = nats_of(slowest_callee, weights) / np.where(hit > 0, hit, 1.0)
-        best *= np.where(hit > 0, 1 - weights.timeouts * np.minimum(1.0, share), 1.0)
+    hit = nats_of(most, weights)
+    share = nats_of(below, weights) / np.where(hit > 0, hit, 1.0)
+    best *= np.where(hit > 0, 1 - weights.timeouts * np.minimum(1.0, share), 1.0)
     return np.maximum(weights.floor, np.minimum(own[members], best[service]))
 
 

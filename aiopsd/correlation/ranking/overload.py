@@ -6,7 +6,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from aiopsd.correlation.ranking.scene import Ints, Scene
+from aiopsd.correlation.ranking.kinds import Family
+from aiopsd.correlation.ranking.scene import Flags, Ints, Scene
 from aiopsd.correlation.ranking.surprise import Surprise
 from aiopsd.correlation.ranking.weights import Weights
 from aiopsd.model import Floats
@@ -28,6 +29,17 @@ def drowned(
         if any(first[above] < first[service] for above in _above(service, callers)):
             found[service] = more_load[service]
     return found
+
+
+def follows_load(scene: Scene, strange: Surprise, weights: Weights) -> Flags:
+    """By series: a resource or queue that turned strange when its service got more to do, or after.
+    One that did so before is a cause."""
+    load = scene.is_family(Family.LOAD) & (strange.z > weights.strong)
+    risen = np.full(len(scene.services), np.inf)
+    np.minimum.at(risen, scene.own[load], strange.onset[load])
+    held = scene.is_family(Family.RESOURCE, Family.QUEUE) & np.isfinite(strange.onset)
+    follows: Flags = held & (strange.onset >= risen[scene.own])
+    return follows
 
 
 def _above(service: int, callers: list[list[int]]) -> set[int]:

@@ -37,8 +37,9 @@ class Weights:
     # --- explaining away ---
     floor: float = 0.15  # never explain all of it away: measurements are not that good
     soon_rows: float = 3.0  # in which the first rows outweigh later ones: retries come after
-    timeouts: float = 0.8  # of a caller's errors that a slow callee may explain
+    timeouts: float = 0.8  # of a caller's errors that a slow callee may explain, or a dead one
     drowned: float = 0.6  # taken off who got more to do after one above it was strange
+    loaded: float = 0.3  # taken off a resource that follows its own load; more hurts real hogs
     alias: float = 0.8  # evidence seen through a view node
     view: float = 0.5  # a view is not code that one could fix
     # --- time and place ---
