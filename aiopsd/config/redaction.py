@@ -15,8 +15,8 @@ from aiopsd.errors import ConfigError
 from aiopsd.patterns import line_pattern
 from aiopsd.redaction import ADDRESSES, BUILT_IN, Action, Names, Redactor
 from aiopsd.redaction.detector import PLACEHOLDER, Detector, Span
-from aiopsd.redaction.named import SECRET_KEY
 from aiopsd.redaction.redactor import Count
+from aiopsd.redaction.secret_names import SECRET_KEY
 from aiopsd.settings import Duration, SecretFile, Settings
 
 KINDS = tuple(dict.fromkeys(one.kind for one in (*BUILT_IN, *ADDRESSES)))

@@ -13,66 +13,9 @@ from collections.abc import Iterator
 from typing import Final
 
 from aiopsd.redaction.detector import PLACEHOLDER, Kind, Span
-from aiopsd.redaction.values import is_nothing, is_prose, is_secret, is_telling
+from aiopsd.redaction.secret_names import IS, NAMED, QUALIFIED, QUOTE, WHOSE
+from aiopsd.redaction.values import is_prose, is_secret, is_telling
 
-# --- names ------------------------------------------------------------------------------
-
-_LOGIN: Final = (
-    r"(?<!ch)passw(?:or[dt]|d)|pswd|passphrase|passcode|kennwort|trase(?:n|ny|ni)a"
-    r"|mot[ _]?de[ _]?passe|wachtwoord|senha|parola(?: d.ordine)?|haslo|salasana|heslo|losenord"
-)
-_STRONG: Final = (
-    rf"{_LOGIN}|requirepass|masterauth|storepass|keypass"
-    r"|(?:api|access|account|secret|private|encryption|signing|license|master|shared|storage"
-    r"|subscription|auth)[_-]?key"
-)
-_APART: Final = r"(?:api|access|secret|private|encryption|signing|license) key"
-_QUALIFIED: Final = re.compile(
-    r"(?i:auth|access|refresh|bearer|api|bot|(?<![a-z])id|session|client|app|shared)[_ -]?\Z"
-)  # token, secret
-_SHORT: Final = r"pass|pwd?|mdp|psk|otp|clave"
-_WEAK: Final = r"secret|token|credentials?|creds|zugangsdaten|cvv|cvc"
-_NAME: Final = (
-    rf"(?i:(?P<STRONG>{_STRONG})|(?P<APART>{_APART})|(?P<SHORT>(?:{_SHORT})(?![a-rt-z]))"
-    rf"|(?P<WEAK>{_WEAK}))"
-)
-_ENDING: Final = (
-    r"(?i:[_-]?(?:id|key|base|hash|value|string|confirm(?:ation)?|again|repeat|prod|dev|test|live"
-    r"|staging|default|main|b64|base64|plain|text|\d{1,2}))?"
-)
-_NAMED: Final = re.compile(_NAME + _ENDING + "(?P<S>[sS])?")
-_SIGNS: Final = "=:\"' \\<>_()[]{|-~`*,&%?\n\r\t"
-_LETTERS: Final = "abcdefghijklmnopqrstuvwxyz0!$#@?+^."
-PASS: Final = rb"(?i:pass(?:w|phr|code|s?[^a-z]))"
-NAMES: Final = (
-    "secret", "token", "pswd", "credential", "creds", "kennwort",
-    "zugangsdaten", "trasena", "mot de passe", "mot_de_passe", "motdepasse", "wachtwoord",
-    "senha", "parola", "haslo", "salasana", "heslo", "losenord", "requirepass", "masterauth",
-    "storepass", "keypass",
-    *(f"{word}{sign}key" for sign in ("", "_", "-", " ") for word in
-      ("api", "access", "account", "private", "encryption", "signing", "license", "master",
-       "shared", "storage", "subscription", "auth") if sign != " " or word in _APART),
-    *(word + sign for word in ("pwd", "cvv", "cvc", "mdp", "psk", "otp", "clave")
-      for sign in _SIGNS),
-    *(f"pw{sign}{after}" for sign in "=: " for after in _SIGNS + _LETTERS),
-    *(f"pw{sign}{after}" for sign in "\"'\\])" for after in _SIGNS),
-    *(f"pw{sign}{after}" for sign in "([{>|,<_" for after in _LETTERS + "\"'/"),
-)  # fmt: skip
-SECRET_KEY: Final = re.compile(
-    rf"(?i).{{0,60}}?(?P<STRONG>{_STRONG}|authorization|cookie){_ENDING}s?"
-    rf"|(?:.{{0,60}}[_.\- ])?(?:{_WEAK}|{_SHORT}){_ENDING}|(?-i:.{{0,60}}(?:Secret|Token))"
-)
-"""A key of a mapping, or a label, whose value is a secret whatever it looks like."""
-_WHOSE: Final = (
-    "db", "root", "user", "admin", "bind", "store", "key", "ssh", "smtp", "ftp", "sudo", "become",
-    "ldap", "sql", "my", "pg", "http", "proxy", "auth", "login", "old", "new", "rpc", "git", "mail",
-    "vnc", "ipmi", "bmc", "mqtt", "redis", "server", "client", "wifi", "wpa",
-)  # fmt: skip
-
-# --- relations --------------------------------------------------------------------------
-
-QUOTE: Final = r"(?:\\{0,3}[\"'])?"
-IS: Final = r"\s{0,3}(?:=>|:=|={1,2}|:(?!:)|%3[dD]|[\uff1a\uff1d])\s{0,3}"
 _CLOSE: Final = r"(?:\[\w{0,20}\])?[\])]?(?:\\{0,3}[\"'`](?:\]|>>)?|\*\*)?"
 _YAML: Final = r"(?:(?<=\s)!{1,2}[a-z]{2,20}\s{1,3})?(?:(?<=\s)[|>][+-]?\d?\s{1,40}+)?"
 _WRAP: Final = (
@@ -145,7 +88,7 @@ _MOST: Final = 64  # values of one name
 
 def named(text: str, place: int) -> Iterator[Span]:
     """What the name at this place gives away."""
-    name = _NAMED.match(text, place)
+    name = NAMED.match(text, place)
     if name is None or (name["SHORT"] and not _begins(text, place)):
         return
     if text.startswith("<", place - 1) and PLACEHOLDER.match(text, place - 1):
@@ -155,7 +98,7 @@ def named(text: str, place: int) -> Iterator[Span]:
     if name["WEAK"]:
         if text.startswith("nexpected ", place - 10):  # of a parser
             return
-        strong = _QUALIFIED.search(text, max(0, place - 9), place) is not None
+        strong = QUALIFIED.search(text, max(0, place - 9), place) is not None
     yield from _signed(text, name, strong) or _related(text, name, strong)
 
 
@@ -164,7 +107,7 @@ def _begins(text: str, place: int) -> bool:
     before = text[place - 1 : place] if place else ""
     if not before.isalpha() or (before.islower() and text[place].isupper()):
         return True
-    return text[max(0, place - 9) : place].lower().endswith(_WHOSE)
+    return text[max(0, place - 9) : place].lower().endswith(WHOSE)
 
 
 def _span(found: re.Match[str], kind: Kind = "secret") -> Span:
@@ -364,25 +307,3 @@ def _is_option(text: str, place: int) -> bool:
     """``--db-password x``, but not ``the password x``."""
     begin = max(text.rfind(" ", max(0, place - 40), place) + 1, place - 40, 0)
     return text.startswith("-", begin)
-
-
-SESSIONS: Final = ("session_id", "sessionid", "session-id", "sessid", "sess_id")
-_SESSION: Final = re.compile(
-    rf"(?i:(?:session|sess)[_-]?id){QUOTE}{IS}[\"'\\\[]{{0,4}}+"
-    r"(?P<value>[\w%+/=.~!:@#^$*?-]{6,512}+)"
-)
-SESSION_KEY: Final = re.compile(r"(?i:.{0,40}?(?:session|sess)[_-]?id)")
-
-
-def is_session(value: str) -> bool:
-    """Not a number, ``0x`` or not: whoever counts sessions tells nobody how to enter one."""
-    if is_nothing(value) or value[:2] in ("0x", "0X"):
-        return False
-    return any(map(str.isalpha, value)) and not (value.isalpha() and len(value) < 12)
-
-
-def session(text: str, place: int) -> Iterator[Span]:
-    """The id of a session lets in whoever knows it, and tells which lines belong together."""
-    found = _SESSION.match(text, place)
-    if found is not None and is_session(found["value"]):
-        yield Span(*found.span("value"), "session", found["value"])

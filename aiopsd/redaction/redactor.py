@@ -16,10 +16,11 @@ from urllib.parse import quote
 from aiopsd.redaction.anchors import Anchors, flat, folded
 from aiopsd.redaction.detector import PLACEHOLDER, Detector, Span, near
 from aiopsd.redaction.escapes import readings, uncut
-from aiopsd.redaction.named import SECRET_KEY, SESSION_KEY, is_session
 from aiopsd.redaction.people import PEOPLE
 from aiopsd.redaction.pseudonyms import Names
+from aiopsd.redaction.secret_names import SECRET_KEY
 from aiopsd.redaction.secrets import SECRETS
+from aiopsd.redaction.session_ids import SESSION_KEY, is_session
 from aiopsd.redaction.values import is_secret
 
 BUILT_IN: Final = (*SECRETS, *PEOPLE)

@@ -14,7 +14,9 @@ from typing import Final
 from aiopsd.redaction.anchors import Anchor
 from aiopsd.redaction.commands import COMMANDS
 from aiopsd.redaction.detector import Detector, matching, near, searching
-from aiopsd.redaction.named import IS, NAMES, PASS, QUOTE, SESSIONS, named, session
+from aiopsd.redaction.named import named
+from aiopsd.redaction.secret_names import IS, NAMES, PASS, QUOTE
+from aiopsd.redaction.session_ids import SESSIONS, session
 from aiopsd.redaction.tokens import TOKENS
 from aiopsd.redaction.values import changes, classes, is_nothing, is_secret
 
