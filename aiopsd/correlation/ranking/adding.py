@@ -9,6 +9,7 @@ from typing import Final
 import numpy as np
 
 from aiopsd.correlation.ranking.causes import CAUSES, MISSING, cause_weight
+from aiopsd.correlation.ranking.counting import trust_of
 from aiopsd.correlation.ranking.explaining import Explained, explain, nats_of
 from aiopsd.correlation.ranking.kinds import SYMPTOMS, Family, kind_of
 from aiopsd.correlation.ranking.lines import Spoken, spoken
@@ -115,6 +116,7 @@ def _terms(evidence: Evidence) -> list[list[Term]]:
     z = np.minimum(strange.z, w.cap) * own
     nats = _asked(evidence) * nats_of(z, w) * together * timing.late
     nats *= 1 - w.drowned * evidence.drowned[evidence.who]
+    nats *= trust_of(scene, strange.begin, w)
     loaded = w.loaded * evidence.explained.more_load[scene.own]
     nats *= np.where(follows_load(scene, strange, w), 1 - loaded, 1.0)
     found: list[list[Term]] = [[] for _ in scene.services]
@@ -181,8 +183,9 @@ def _series(one: Account, evidence: Evidence, first: float) -> None:
         lag_secs = (float(onset) - first) * evidence.scene.window.step_secs
         one.nats *= 1 + w.earliest * math.exp(-lag_secs / w.earliest_secs)
     one.missing = float(evidence.gone[one.service])
-    if one.missing and _callers_suffer(one.service, evidence):
-        one.missing *= w.gone_and_missed
+    if one.missing:
+        missed = _callers_suffer(one.service, evidence)
+        one.missing *= w.gone_and_missed if missed else w.gone_unmissed
     one.nats += one.missing
 
 

@@ -33,6 +33,7 @@ class Weights:
     good_way: float = 0.35  # a resource that is used less than usual
     second: float = 0.35  # second side (resource beside symptom): partly the same fact
     further: float = 0.12  # second and third resource
+    few_calls: float = 5.0  # a row, at which a symptom counts half
     bare: float = 0.1  # a symptom before explaining: being hit at all
     # --- explaining away ---
     floor: float = 0.15  # never explain all of it away: measurements are not that good
@@ -59,6 +60,7 @@ class Weights:
     # --- other sources ---
     missing: float = 0.25  # of the log-likelihood ratio: rows are missing together
     missing_cap: float = 3.0
+    gone_unmissed: float = 0.3  # times, where no caller suffers: perhaps nobody called it
     gone_and_missed: float = (
         1.5  # times more, where its callers suffer: not only an exporter is dead
     )

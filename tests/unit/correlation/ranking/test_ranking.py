@@ -80,6 +80,26 @@ def test_a_service_that_stops_telling_is_suspected() -> None:
     assert ranking.suspects[0].metric == "up"
 
 
+def test_a_latency_of_two_calls_says_little() -> None:
+    series = calm()
+    for service in ("stock", "ledger"):
+        series[service, "latency-p95-ms"][FAULT:] += 100.0
+    series["ledger", "requests-per-sec"][:] = 0.05
+    scores = {s.service: s.score for s in rank(window(series)).suspects}
+    assert scores["stock"] > 2 * scores["ledger"]
+
+
+def test_a_victim_of_retries_is_no_cause() -> None:
+    series = calm()
+    series["shop", "cpu-percent"][FAULT:] += 60.0
+    series["web", "latency-p95-ms"][FAULT:] += 100.0
+    series["shop", "latency-p95-ms"][FAULT:] += 100.0
+    series["ledger", "requests-per-sec"][FAULT + 2 :] *= 4
+    series["ledger", "latency-p95-ms"][FAULT + 2 :] *= 200
+    series["ledger", "cpu-percent"][FAULT + 2 :] = 100.0
+    assert rank(window(series)).suspects[0].service == "shop"
+
+
 def lines(*rows: tuple[str, str, float, float]) -> LineCounts:
     services, templates, times, counts = zip(*rows, strict=True)
     return LineCounts(services, templates, np.array(times), np.array(counts))
