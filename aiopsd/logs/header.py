@@ -1,11 +1,13 @@
 """The leading columns of raw lines (time, host, level, logger ...), learnt for each stream.
 
 Each leading column gets a letter: T time, M month, L level, N number or hexadecimal id, P
-punctuation, B bracket group, C ends in ``:`` or ``]``, D is followed by ``|`` or ``;``, W another
-word, w one that is no word of a language, such as ``app.c:70``. A column is strong when nine of ten
-lines agree; the header ends at the last strong one in reach. Without a time, month or level there
-is no header. Lines of a trace or a table have none: where others begin with a time, only those are
-learnt from, and what has no time there is all message.
+punctuation, B bracket group, C ends in ``:`` or ``]``, D is followed by ``|`` or ``;``, F is a word
+before a tab, W another word, w one that is no word of a language, such as ``app.c:70``. A column is
+strong when nine of ten lines agree; the header ends at the last strong one in reach. Without a
+time, month or level there is no header. Lines of a trace or a table have none: where others begin
+with a time, only those are learnt from, and what has no time there is all message. Glued groups,
+``[a][b]``, are columns where they hold the time, or the level of a line with a time; else X, the
+message.
 """
 
 from __future__ import annotations
@@ -126,6 +128,8 @@ class Header:
                     break
                 at = skipped
                 continue
+            if wanted == "F" and text[found.end() : found.end() + 1] != "\t":
+                continue  # this line has no such column
             at = found.end()
         return groups if groups >= 0 and not text[at:].strip() else at  # the groups were all
 
@@ -153,7 +157,7 @@ def _fits(found: str, wanted: str) -> bool:
 def _row(line: str) -> Row:
     letters: list[str] = []
     texts: dict[int, str] = {}
-    at = 0
+    at = run = 0  # the run: where glued groups begin
     while len(letters) < MAX_COLUMNS:
         found = _COLUMN.match(line, at)
         if not found:
@@ -161,14 +165,26 @@ def _row(line: str) -> Row:
         if found[1][0] == '"':  # what is quoted is the message
             break
         one, at = letter(found[1]), found.end()
-        if one == "B" and line[at : at + 1] == "[":
-            one = "X"  # glued groups, [a][b], are the message
+        after = line[at : at + 1]
         if (one in "WwN" and line[at - 1] in "|;") or (one in "Ww" and line[at : at + 2] == "  "):
             one = "D"
-        if one == "B":
+        elif one in "Ww" and after == "\t" and " " in line[at:]:  # else it may be a table
+            one = "F"
+        elif one == "B":
             texts[len(letters)] = _IDS.sub("", found[1])
+            one = "X" if after == "[" else "B"
         letters.append(one)
+        if after != "[":
+            if _are_columns(letters, run):
+                letters[run:] = ["B" if one == "X" else one for one in letters[run:]]
+            run = len(letters)
     return "".join(letters), texts
+
+
+def _are_columns(letters: Sequence[str], run: int) -> bool:
+    """Whether glued groups are part of the header."""
+    glued = letters[run:]
+    return "T" in glued or ("L" in glued and ("T" in letters or "M" in letters))
 
 
 def _headed(sample: list[Row]) -> list[Row]:
@@ -211,7 +227,7 @@ def _planned(sample: Sequence[Row]) -> str:
         if one in "Ww":
             gap += code < STRONG * total
             continue
-        near = 4 if one in "TML" and "L" not in seen else 1 if one in "PBCDTM" else 0
+        near = 4 if one in "TML" and "L" not in seen else 1 if one in "PBCDFTM" else 0
         if gap > near:
             break
         end, gap, seen = len(plan), 0, seen + one

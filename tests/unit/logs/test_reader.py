@@ -33,6 +33,13 @@ HEADERS = [
     "[{pid:6}.{m:06}] ",
     "[10:{m:02}:00 {serilog}] ",
     "2026-11-23 10:{m:02}:00.5 UTC [{pid}] {who} LOG:  ",
+    "[2026-11-23 10:{m:02}:00.123][{pid}][{low}][{thread}] ",
+    "[2026-11-23 10:{m:02}:00.123][{pid}][{low}][{thread}] [source/server/{host}.cc:{pid}] ",
+    "[{thread}][{level}][2026-11-23 10:{m:02}:00] ",
+    "2026-11-23 10:{m:02}:00 [{thread}][{level}][shop.Orders] ",
+    "2026-11-23T10:{m:02}:00.5Z\t{level}\t{thread}\t",
+    "2026-11-23T10:{m:02}:00.5Z\t{level}\t{thread}\traft/{host}.go:{pid}\t",
+    "2026-11-23 10:{m:02}:00\t{host}\t{pid}\t{level}\tshop.Orders\t",
 ]
 
 
@@ -56,6 +63,38 @@ def test_headers_are_no_part_of_a_template(header: str) -> None:
     assert sorted(one.templates.text(number) for number in set(found)) == [
         "cache warmed", "disk <num> is full", "job <num> ran for <num> ms", "peer <num> is gone",
     ]  # fmt: skip
+
+
+def test_groups_of_a_message_are_not_glued_to_the_header() -> None:
+    one = reader()
+    found = one.ids([
+        b"[2026-11-23 10:00:%02d.5][17][info][main] [C%d][S%d] %s" % (n % 60, n, n, event)
+        for n in range(100) for event in (b"request ends", b"request is reset")
+    ])  # fmt: skip
+    texts = {one.templates.text(number) for number in found}
+    assert texts == {"[<id>][<id>] request ends", "[<id>][<id>] request is reset"}
+
+
+def test_fields_after_the_message_and_lines_without_a_logger() -> None:
+    """As zap writes: time, level, logger, message, JSON; one in twenty lines has no logger."""
+    one = reader()
+    found = one.ids([
+        b'2026-11-23T10:00:%02dZ\tINFO\t%sdisk %d is %s\t{"took": "%dms"}'
+        % (n % 60, b"" if n % 20 == 7 else [b"raft\t", b"lease\t"][n % 2], n, event, n)
+        for n in range(100) for event in (b"full", b"empty")
+    ])  # fmt: skip
+    assert len(set(found)) == 2
+    assert all(one.templates.text(number).startswith("disk <num> is ") for number in found)
+
+
+def test_a_table_is_no_header() -> None:
+    """Its columns are all that it says."""
+    one = reader()
+    found = one.ids([
+        b"2026-11-23T10:00:%02dZ\tINFO\t%s\tweb\tdone" % (n % 60, event)
+        for n in range(100) for event in (b"started", b"stopped")
+    ])  # fmt: skip
+    assert len(set(found)) == 2
 
 
 @pytest.mark.parametrize("traced", [0.05, 0.2, 0.6])
