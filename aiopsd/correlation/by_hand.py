@@ -58,9 +58,7 @@ class ByHand:
             raise Refused(f"{name} has no anomaly {', '.join(missing)}")
         if not gone or len(gone) == len(incident.anomalies):
             raise Refused(f"some anomalies of {name} must go and some must stay")
-        part = opened(gone, now_s)
-        if part.id in self._incidents:
-            raise Refused(f"{part.id} is made of these already")
+        part = opened(gone, now_s, self._incidents)
         part = said(replace(part, held=True), "split", f"from {name}, by {by}", now_s)
         rest = replace(without(incident, gone, part.id, now_s), held=True)
         return self._kept(part, rest)

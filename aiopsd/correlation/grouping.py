@@ -17,7 +17,7 @@ from msgspec.structs import replace
 
 from aiopsd.correlation.by_hand import ByHand
 from aiopsd.correlation.opening import is_enough
-from aiopsd.correlation.stories import SAME_PLACE, Spot, stories
+from aiopsd.correlation.stories import SAME_PLACE, Spot, family_of, stories
 from aiopsd.correlation.topology import Layout
 from aiopsd.correlation.versions import (
     MAX_MOMENTS,
@@ -172,19 +172,19 @@ class Grouping(ByHand):
         return found + self._of("", self._waiting.values())
 
     def _of(self, owner: str, anomalies: Iterable[Anomaly]) -> list[Spot]:
-        """By place, and by time: what began much later is another spot."""
-        by_place: defaultdict[str, list[Anomaly]] = defaultdict(list)
+        """By place and family of kinds, and by time: what began much later is another spot."""
+        by_place: defaultdict[tuple[str, str], list[Anomaly]] = defaultdict(list)
         for one in sorted(anomalies, key=lambda a: (a.onset_s, a.id)):
-            by_place[self._layout.place(one)].append(one)
+            by_place[self._layout.place(one), family_of(one.kind)].append(one)
         found = []
-        for place, members in by_place.items():
+        for (place, family), members in by_place.items():
             first = 0
             for at in range(1, len(members) + 1):
                 is_end = at == len(members)
                 if is_end or _is_apart(members[at - 1], members[at], owner, self.limits.join_secs):
                     part = members[first:at]
                     hosts = frozenset().union(*map(self._layout.hosts_of, part))
-                    found.append(Spot(place, owner, part, hosts))
+                    found.append(Spot(place, family, owner, part, hosts))
                     first = at
         return found
 
@@ -223,7 +223,7 @@ class Grouping(ByHand):
         if not is_enough(members, self.limits.confirm_secs):
             return []
         group = sorted((one for _, one in members), key=lambda a: (a.onset_s, a.id))
-        incident = opened(group, now_s)
+        incident = opened(group, now_s, self._incidents)
         touched = [incident.id]
         for owner in sorted({spot.owner for spot in tree} - {""}):
             gone = [one for spot in tree if spot.owner == owner for one in spot.anomalies]

@@ -7,9 +7,8 @@ have in common (their caller) never makes one of them.
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import NamedTuple
@@ -18,7 +17,10 @@ from aiopsd.correlation.topology import Layout
 from aiopsd.model import Anomaly
 
 SAME_PLACE = 6.0  # times ``join_secs``; as long as it lasts, any time
-LASTING = 6.0  # times the window, of what lasts: effects grow slowly, too
+LASTING = 12.0  # times the window, of what lasts: effects grow slowly, too
+# Costs, of which only the order matters: the same sign one call away, two calls away, at the same
+# place, another sign one call away.
+TWO_AWAY, HERE, OTHER_SIGN = 1.2, 1.6, 0.8
 TWO_HOPS = 0.4  # times ``join_secs``: what is further away must be closer in time
 SILENT_SECS, SILENT_PLACES = 120.0, 5  # so many places fall silent at once: one cause
 OWN_CAUSES = frozenset({"crash", "memory-leak", "disk-full", "gpu"})  # no callee explains these
@@ -26,9 +28,10 @@ OWN_CAUSES = frozenset({"crash", "memory-leak", "disk-full", "gpu"})  # no calle
 
 @dataclass(eq=False)
 class Spot:
-    """One place that is strange; ``owner`` is the incident that it is in, "" for none yet."""
+    """One place that is strange in one way; ``owner``: the incident that it is in, or ""."""
 
     place: str
+    family: str  # latency, errors, and all other kinds together
     owner: str
     anomalies: list[Anomaly]
     hosts: frozenset[str] = frozenset()
@@ -38,11 +41,9 @@ class Spot:
         self.anomalies.sort(key=lambda a: (a.onset_s, a.id))
         self.onsets = [a.onset_s for a in self.anomalies]
         counted = [a for a in self.anomalies if a.severity != "info"]
-        self.key = self.onsets[0], self.place, self.owner, self.anomalies[0].id
-        self.until_s = max(
-            (math.inf if a.ended_s is None else a.ended_s for a in counted), default=0
-        )
-        self.lasts = self.until_s == math.inf
+        self.key = self.onsets[0], self.place, self.family, self.owner, self.anomalies[0].id
+        self.until_s = max(map(_until, counted), default=0.0)
+        self.lasts = any(not a.closed for a in counted)
         self.is_info = not counted
         self.is_faint = len(counted) < 2 and all(a.tier == "suspicious" for a in counted)
         self.is_silent = bool(counted) and all(a.detector == "absent" for a in counted)
@@ -52,10 +53,23 @@ class Spot:
             "latency", "error-rate", "slo-burn", "traffic", "availability", "log-novelty"
         }  # fmt: skip
         self.has_traffic = any(a.kind == "traffic" for a in counted)
+        self.is_traffic = bool(counted) and all(a.kind == "traffic" for a in counted)
 
     def lag(self, other: Spot) -> float:
         """Seconds from the nearest onset of the other to the first here; below 0: it was first."""
         return min((self.onsets[0] - one for one in other.onsets), key=abs)
+
+
+_FAMILIES = {"latency": "latency", "error-rate": "errors", "slo-burn": "errors"}
+
+
+def _until(one: Anomaly) -> float:
+    """Until when it is known to last."""
+    return one.seen_s + one.lasts_secs if one.ended_s is None else one.ended_s
+
+
+def family_of(kind: str) -> str:
+    return _FAMILIES.get(kind, "")
 
 
 class Link(NamedTuple):
@@ -97,6 +111,13 @@ class Forest:
         self._owners[theirs] = owners
         return True
 
+    def keep_together(self, owner: str) -> None:
+        """What is in an incident stays there, unless something else explains it."""
+        mine = [at for at, spot in enumerate(self._spots) if spot.owner == owner]
+        for at in mine[1:]:
+            if self.parent[at] is None:
+                self.take(Link(9.0, at, mine[0]), bridges=True)
+
     def trees(self) -> list[list[Spot]]:
         found: defaultdict[int, list[Spot]] = defaultdict(list)
         for at, spot in enumerate(self._spots):
@@ -113,10 +134,11 @@ def stories(
     finder = _Finder(ordered, layout, join_secs)
     for link in sorted(finder.links()):
         forest.take(link)
-    first: dict[str, int] = {}  # what is in an incident stays there, unless another explains it
-    for at, spot in enumerate(ordered):
-        if spot.owner and forest.parent[at] is None:
-            forest.take(Link(9.0, at, first.setdefault(spot.owner, at)), bridges=True)
+    alone = {at for at, parent in enumerate(forest.parent) if parent is None}
+    for link in sorted(finder.common(alone)):
+        forest.take(link)
+    for owner in sorted({spot.owner for spot in ordered} - {""}):
+        forest.keep_together(owner)
     return forest.trees()
 
 
@@ -127,6 +149,7 @@ class _Finder:
         self._spots = spots
         self._layout = layout
         self._join_secs = join_secs
+        self._alone: Set[int] = frozenset()
         self._at: defaultdict[str, list[int]] = defaultdict(list)
         self._on: defaultdict[str, list[int]] = defaultdict(list)  # by host
         for number, spot in enumerate(spots):
@@ -142,14 +165,6 @@ class _Finder:
                 yield from self._reached(child, self._layout.callers, 1.3, self._join_secs)
             for host in spot.hosts:
                 yield from self._near(child, self._at.get(host, ()), 1.0, self._join_secs)
-        callees = {c for place in self._at for c in self._layout.callees.get(place, ())}
-        for middle in sorted(callees - self._at.keys()):
-            yield from self._shared(self._layout.callers[middle], symptoms=True)
-        callers = {c for place in self._at for c in self._layout.callers.get(place, ())}
-        for middle in sorted(callers - self._at.keys()):
-            yield from self._shared(self._layout.callees[middle], traffic=True)
-        for host in sorted(self._on.keys() - self._at.keys()):
-            yield from self._shared(self._layout.guests.get(host, frozenset()))
         yield from self._silence()
 
     def _same_place(self, child: int, spot: Spot) -> Iterator[Link]:
@@ -158,21 +173,27 @@ class _Finder:
             if parent == child or (spot.owner and spot.owner == other.owner):
                 continue
             lag = spot.lag(other)
-            apart = 3.0 if spot.owner and other.owner else 0.0
             later = other.key < spot.key or (other.owner and not spot.owner)
-            if later and (abs(lag) <= SAME_PLACE * self._join_secs or other.lasts):
-                yield Link(apart + min(abs(lag) / self._join_secs, 9.0) / 20, child, parent)
+            own = other.has_own_cause and not spot.has_own_cause and lag >= -60
+            if (later or own) and (abs(lag) <= SAME_PLACE * self._join_secs or other.lasts):
+                cost = 3.0 if spot.owner and other.owner else _at_one_place(spot, other)
+                yield Link(cost + min(abs(lag) / self._join_secs, 9.0) / 20, child, parent)
 
     def _callees(self, child: int, spot: Spot) -> Iterator[Link]:
         if spot.has_own_cause:
             return
         callees = self._layout.callees
-        yield from self._reached(child, callees, 1.0, self._join_secs)
+        for place in callees.get(spot.place, frozenset()):
+            yield from self._near(child, self._sick(place), 1.0, self._join_secs)
         for silent in callees.get(spot.place, frozenset()):
             if not self._at.get(silent):
                 for place in callees.get(silent, frozenset()) - {spot.place}:
                     window = TWO_HOPS * self._join_secs
-                    yield from self._near(child, self._at.get(place, ()), 2.0, window)
+                    yield from self._near(child, self._sick(place), TWO_AWAY, window)
+
+    def _sick(self, place: str) -> list[int]:
+        """Less or more traffic at a callee makes no caller sick, unless it is sick of it."""
+        return [n for n in self._at.get(place, ()) if not self._spots[n].is_traffic]
 
     def _reached(
         self, child: int, around: Mapping[str, frozenset[str]], cost: float, window_secs: float
@@ -187,17 +208,26 @@ class _Finder:
         for parent in parents:
             other = self._spots[parent]
             lag = spot.lag(other)
-            longer = (
-                LASTING
-                if 0 <= spot.onsets[0] - other.onsets[0] and (other.until_s >= spot.onsets[0])
-                else 1.0
-            )
-            too_far = abs(lag) > longer * window_secs
+            goes_on = other.onsets[0] <= spot.onsets[0] <= other.until_s
+            too_far = abs(lag) > (LASTING if goes_on else 1.0) * window_secs
             if parent == child or too_far or (other.is_info and not spot.is_info):
                 continue
             late = 0.5 if lag < -60 else 0.0  # a cause is seen before its effect, mostly
             faint = 0.2 if other.is_faint else 0.0
+            faint += OTHER_SIGN if other.family != spot.family else 0.0
             yield Link(cost + late + faint + abs(lag) / window_secs / 2, child, parent)
+
+    def common(self, alone: Set[int]) -> Iterator[Link]:
+        """What nothing strange explains, by something silent that they have in common."""
+        self._alone = alone
+        callees = {c for place in self._at for c in self._layout.callees.get(place, ())}
+        for middle in sorted(callees - self._at.keys()):
+            yield from self._shared(self._layout.callers[middle], symptoms=True)
+        callers = {c for place in self._at for c in self._layout.callers.get(place, ())}
+        for middle in sorted(callers - self._at.keys()):
+            yield from self._shared(self._layout.callees[middle], traffic=True)
+        for host in sorted(self._on.keys() - self._at.keys()):
+            yield from self._shared(self._layout.guests.get(host, frozenset()))
 
     def _shared(
         self, places: frozenset[str], *, symptoms: bool = False, traffic: bool = False
@@ -205,7 +235,9 @@ class _Finder:
         """Most of those who call, are called by, or run on one that says nothing, at once."""
         strange = sorted(
             n for place in places for n in self._at.get(place, ())
-            if not self._spots[n].is_info and not self._spots[n].has_own_cause
+            if n in self._alone
+            and not self._spots[n].is_info
+            and not self._spots[n].has_own_cause
             and (self._spots[n].has_symptoms_only or not symptoms)
             and (self._spots[n].has_traffic or not traffic)
         )  # fmt: skip
@@ -223,3 +255,8 @@ class _Finder:
             ]
             if len({self._spots[n].place for n in window}) >= SILENT_PLACES:
                 yield from self._near(child, (first,), 0.9, SILENT_SECS)
+
+
+def _at_one_place(spot: Spot, other: Spot) -> float:
+    """What the callees explain as well goes with the callee; what has a cause here, with that."""
+    return 0.6 if other.has_own_cause else HERE if spot.family else 0.3

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from hashlib import blake2b
 
 from msgspec.structs import replace
@@ -21,13 +21,16 @@ def fingerprint(anomaly: Anomaly) -> str:
     return blake2b("\x00".join(parts).encode(), digest_size=8).hexdigest()
 
 
-def opened(group: list[Anomaly], now_s: float) -> Incident:
+def opened(group: list[Anomaly], now_s: float, taken: Container[str] = ()) -> Incident:
+    """``taken``: ids of others; what was split from an incident may have opened it."""
     first = next((a for a in group if a.tier == "certain"), group[0])
     print_ = fingerprint(first)
-    number = blake2b(f"{print_}/{first.onset_s:.3f}".encode(), digest_size=5).hexdigest()
+    name = _id(f"{print_}/{first.onset_s:.3f}")
+    while name in taken:
+        name = _id(f"{print_}/{first.onset_s:.3f}/{name}")
     worst = _worst(group)
     incident = Incident(
-        id=f"INC-{number}",
+        id=name,
         fingerprint=print_,
         title=worst.title,
         kind=worst.kind,
@@ -40,6 +43,10 @@ def opened(group: list[Anomaly], now_s: float) -> Incident:
     for member in group:
         incident = joined(incident, member, now_s)
     return incident
+
+
+def _id(of: str) -> str:
+    return f"INC-{blake2b(of.encode(), digest_size=5).hexdigest()}"
 
 
 def joined(incident: Incident, anomaly: Anomaly, now_s: float) -> Incident:

@@ -1,7 +1,8 @@
 """Graphs of services on hosts, and what faults do to them: load, queues, latency, errors.
 
-``Shop`` is a call graph in layers; ``Trouble`` is one fault; ``effects`` works out, minute by minute
-of virtual time, how far latency, errors, load and queue of each service are from usual: load from the top down, latency and errors from the bottom up.
+``Shop`` is a call graph in layers; ``Trouble`` is one fault; ``effects`` works out, tick by tick of
+virtual time, how far latency, errors, load and queue of each service are from usual: load from the
+top down, latency and errors from the bottom up.
 """
 
 from __future__ import annotations
