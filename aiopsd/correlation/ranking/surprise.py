@@ -22,6 +22,8 @@ COARSE_SECS = 300.0  # from this step on, a single row before counts as a level
 MANY_ROWS = 25  # of past, for five parts instead of three
 QUIET_MOMENTS = (0.5, 0.65, 0.8)  # of the past, where the same statistic is taken for no reason
 ENOUGH = 8  # quiet values of a pool, for a quantile instead of their median
+LEVEL_SHARE = 0.15  # of the level: a change below that is nobody's trouble
+HELD_SHARE = 0.1  # what is held wanders less than what is done
 ODD = 3.0  # scales, from which on a row is odd
 FEW_PER_SEC = 50.0  # a load that never comes above this has few calls
 
@@ -72,7 +74,8 @@ def smallest_changes(scene: Scene, level: Floats, weights: Weights) -> Floats:
     """By kind and unit; stops constant or tiny series from winning."""
     big = np.max(np.abs(np.nan_to_num(scene.x)), axis=1, initial=0.0)
     hundred = big > 1.5  # per cent, else a ratio
-    least = 0.15 * np.abs(level)
+    share = np.where(scene.flag("is_stock"), HELD_SHARE, LEVEL_SHARE)
+    least = share * np.abs(level)
     errors, load = scene.is_family(Family.ERRORS), scene.is_family(Family.LOAD)
     cpu = scene.flag("is_cpu")
     least = np.where(errors & ~hundred, np.fmax(least, 0.005), least)
