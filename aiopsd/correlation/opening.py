@@ -14,8 +14,10 @@ from aiopsd.model import Anomaly
 
 ENOUGH: Final = 4
 POINTS: Final = {"certain": 2, "suspicious": 1}
-STATED: Final = frozenset({"threshold", "absent", "burn", "alertmanager", "flood"})
-"""What these say follows from what people wrote or counted: there is no chance in it."""
+STATED: Final = frozenset({
+    "threshold", "absent", "burn", "alertmanager", "flood", "novel", "stopped",
+})  # fmt: skip
+"""What these say follows from what people wrote or was counted: there is no chance in it."""
 
 
 def is_enough(anomalies: Iterable[tuple[str, Anomaly]], confirm_secs: float) -> bool:

@@ -213,3 +213,9 @@ def test_an_incident_of_a_day_takes_no_new_members() -> None:
 def test_a_crash_is_not_explained_by_what_it_calls() -> None:
     crash = replace(anomaly("cart", "crash"), kind="crash")
     assert len(absorb(Grouping(), anomaly("db"), crash)) == 2
+
+
+@pytest.mark.parametrize("detector", ["threshold", "absent", "burn", "novel", "alertmanager"])
+def test_what_is_counted_or_written_opens_one_at_once(detector: str) -> None:
+    assert len(absorb(Grouping(), anomaly("cart", severity="low", detector=detector))) == 1
+    assert absorb(Grouping(), anomaly("cart", severity="info", detector=detector)) == []
