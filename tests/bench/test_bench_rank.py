@@ -39,7 +39,7 @@ ABLATED: dict[str, dict[str, float]] = {
     "no missing rows": {"missing": 0.0},
     "no place": {"unreachable": 1.0},
     "no kind of the SLI": {"other_question": 1.0},
-    "no calls counted": {"few_calls": 0.0},
+    "no calls counted": {"few_calls": 1e-9},
     "past as one part": {"parts": 10**6},
     "no pooled calibration": {"quiet": 0.0},
     "no cap": {"cap": 1e9},

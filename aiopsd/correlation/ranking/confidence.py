@@ -14,7 +14,7 @@ from aiopsd.model import Floats
 
 TEMPERATURE: Final = 0.8  # nats that count as one; fits give 0.5, and strange systems are harder
 NONE_OF_THESE: Final = 1.0  # nats: what noise alone gives the luckiest of some dozens of services
-CLEAR: Final = 0.3  # below it, the first suspect is more often wrong than right
+CLEAR: Final = 0.3  # below it, one first suspect in three is wrong
 
 
 def shares(nats: Floats) -> Floats:
