@@ -203,7 +203,7 @@ async def test_a_target_with_new_series_in_every_answer(daemon: Daemon, exporter
             f"sources: {{app: {{type: scrape, every: 1s, targets: {targets}}}}}\n",
         )
         bomb.lit = True
-        await bomb.wait_asked(len(bomb.calls) + 15)
+        await bomb.wait_asked(len(bomb.calls) + 15, within_secs=120)
         await daemon.until(
             lambda: re.search(
                 r"^aiopsd_series_refused [1-9]", daemon.get("/metrics")[1], re.MULTILINE

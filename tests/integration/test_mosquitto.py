@@ -23,7 +23,7 @@ from tests.integration.programs import free_port
 from tests.unit.sources.house import House
 
 pytestmark = pytest.mark.mosquitto
-DEADLINE_SECS = 60.0
+DEADLINE_SECS = 120.0
 
 
 class Broker:

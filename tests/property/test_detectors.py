@@ -26,6 +26,7 @@ SETTINGS: dict[str, Any] = {
     "step": {"hold": 5},
     "stopped": {},
     "share": {},
+    "flood": {},
 }
 MEMBERS = [one(**SETTINGS[str(one.__struct_config__.tag)]) for one in get_args(DetectorSettings)]
 SERIES = 4
