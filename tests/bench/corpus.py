@@ -5,42 +5,28 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
-import sys
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import numpy as np
-import pytest
 
 from aiopsd.model import Floats
+from tests.bench import labelled
+from tests.bench.labelled import DATA
 
-ROOT = Path(__file__).parents[2]
-FOLDER = Path(os.environ.get("AIOPSD_BENCH_DATA", ROOT.parent / "shared" / "bench")) / "detect"
+FOLDER = DATA / "detect"
 
 
 def require() -> None:
-    """Skips, and says so where nobody can overlook it."""
-    if not (FOLDER / "data" / "labels.json").exists():
-        what = f"no labelled data at {FOLDER}; AIOPSD_BENCH_DATA names the folder above it"
-        print(f"\n*** Accuracy is NOT measured: {what} ***", file=sys.stderr)
-        pytest.skip(what)
+    labelled.require(FOLDER / "data" / "labels.json", "labelled series")
 
 
-@cache
 def scorer() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("score_detect", FOLDER / "score_detect.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["score_detect"] = module  # dataclasses look themselves up by it
-    spec.loader.exec_module(module)
-    return module
+    return labelled.scorer(FOLDER / "score_detect.py")
 
 
 @dataclass(frozen=True)

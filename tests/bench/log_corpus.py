@@ -6,23 +6,19 @@
 from __future__ import annotations
 
 import csv
-import importlib.util
 import lzma
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from types import ModuleType
 from typing import NamedTuple
 
-import pytest
-
 from aiopsd.logs.reader import Reader
 from aiopsd.logs.templates import Templates
-from tests.bench import log_styles
-from tests.bench.corpus import FOLDER as DETECT
+from tests.bench import labelled, log_styles
+from tests.bench.labelled import DATA
 
-FOLDER = DETECT.parent / "logs"
+FOLDER = DATA / "logs"
 BATCH = 100  # lines that are read before their ids are told; the command reads 1,000
 
 
@@ -53,20 +49,11 @@ Mine = Callable[[Sequence[bytes], int], Mined]
 
 
 def require() -> None:
-    if not (FOLDER / "data" / "parsing").exists():
-        what = f"no labelled logs at {FOLDER}; AIOPSD_BENCH_DATA names the folder above it"
-        print(f"\n*** Accuracy is NOT measured: {what} ***", file=sys.stderr)
-        pytest.skip(what)
+    labelled.require(FOLDER / "data" / "parsing", "labelled logs")
 
 
-@cache
 def scorer() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("score_logs", FOLDER / "score_logs.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return labelled.scorer(FOLDER / "score_logs.py")
 
 
 @cache

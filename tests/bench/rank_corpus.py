@@ -5,10 +5,7 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import os
-import sys
 import tempfile
 from dataclasses import dataclass
 from functools import cache
@@ -16,12 +13,11 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import pytest
-
 from aiopsd.offline.case import Case, read_case
+from tests.bench import labelled
+from tests.bench.labelled import DATA
 
-ROOT = Path(__file__).parents[2]
-FOLDER = Path(os.environ.get("AIOPSD_BENCH_DATA", ROOT.parent / "shared" / "bench")) / "rca"
+FOLDER = DATA / "rca"
 
 
 @dataclass(frozen=True)
@@ -36,21 +32,11 @@ class Known:
 
 
 def require() -> None:
-    """Skips, and says so where nobody can overlook it."""
-    if not (FOLDER / "score_rca.py").exists():
-        what = f"no recorded incidents at {FOLDER}; AIOPSD_BENCH_DATA names the folder above it"
-        print(f"\n*** Ranking is NOT measured: {what} ***", file=sys.stderr)
-        pytest.skip(what)
+    labelled.require(FOLDER / "score_rca.py", "recorded incidents")
 
 
-@cache
 def scorer() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("score_rca", FOLDER / "score_rca.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return labelled.scorer(FOLDER / "score_rca.py")
 
 
 @cache
