@@ -22,6 +22,8 @@ from aiopsd.model import Anomaly, Kind, Labels, Position, Reading, Severity
 from aiopsd.settings import Duration, SecretFile, Settings
 from aiopsd.sources.kept_hash import kept_hash
 from aiopsd.sources.pushed import Wrong, allowed, body_of
+from aiopsd.sources.pushed_encoding import decoded
+from aiopsd.sources.pushed_refusals import Refusals
 
 _KINDS: frozenset[str] = frozenset(typing.get_args(Kind))
 _SEVERITIES: dict[str, Severity] = {
@@ -118,6 +120,7 @@ class AlertmanagerSource:
         self._settings = settings
         self._context = context
         self._token = settings.token_file.read(context.base) if settings.token_file else ""
+        self._refusals = Refusals(context.name)
         self._number = 0
         self._journalled: dict[int, asyncio.Future[None]] = {}  # by number of the request
         self._readings: asyncio.Queue[Reading] | None = None  # none while nobody reads
@@ -146,22 +149,24 @@ class AlertmanagerSource:
 
     async def handle(self, request: web.Request) -> web.Response:
         """POST of one notification. Answers in sentences, for who reads Alertmanager's log."""
+        sender = request.remote or "unknown"
         try:
             alerts = await self._take(request)
         except Wrong as wrong:
             self._context.count("refused_requests", 1)
+            if request.transport is not None:  # who hung up tries again
+                self._refusals.tell(wrong, sender)
             return wrong.response()
+        self._refusals.well(sender)
         return web.Response(text=f"{alerts} alerts journalled\n")
 
     async def _take(self, request: web.Request) -> int:
         if not allowed(request.headers.get("Authorization", ""), self._token):
             raise Wrong(401, "wrong or missing token")
-        body = await body_of(
-            request,
-            limit_bytes=self._settings.max_body_bytes,
-            within_secs=float(self._settings.answer_within),
-        )
-        notification = _decoded(body)
+        within_secs, most = float(self._settings.answer_within), self._settings.max_body_bytes
+        body = await body_of(request, limit_bytes=most, within_secs=within_secs)
+        encoding = request.headers.get("Content-Encoding", "")
+        notification = _notification(decoded(body, encoding, most))
         now_s, lasts_secs = self._context.clock(), float(self._settings.lasts)
         anomalies = tuple(
             anomaly_of(alert, now_s, lasts_secs, self._context.key) for alert in notification.alerts
@@ -190,7 +195,7 @@ class AlertmanagerSource:
             self._journalled.pop(number, None)
 
 
-def _decoded(body: bytes) -> Notification:
+def _notification(body: bytes) -> Notification:
     try:
         return msgspec.json.decode(body, type=Notification)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

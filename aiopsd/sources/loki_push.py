@@ -233,7 +233,7 @@ class LokiPushSource:
         kind = request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
         encoding = request.headers.get("Content-Encoding", "").strip().lower()
         limit_bytes = self._settings.max_body_bytes
-        if len(body) > _AT_ONCE_BYTES:
+        if len(body) > _AT_ONCE_BYTES or encoding in ("gzip", "deflate"):  # much may be in it
             return await asyncio.to_thread(pushed_in, body, kind, encoding, limit_bytes)
         return pushed_in(body, kind, encoding, limit_bytes)
 

@@ -29,7 +29,11 @@ async def serving(app: web.Application, host: str, port: int) -> AsyncIterator[N
     app.middlewares.insert(0, _in_time)
     logging.getLogger("aiohttp.server").addFilter(_tellable)
     runner = web.AppRunner(
-        app, access_log=None, keepalive_timeout=ASK_SECS, shutdown_timeout=LEAVE_SECS
+        app,
+        access_log=None,
+        keepalive_timeout=ASK_SECS,
+        shutdown_timeout=LEAVE_SECS,
+        auto_decompress=False,  # handlers do it: they bound it, count it and say what is wrong
     )
     await runner.setup()
     try:
@@ -44,7 +48,8 @@ async def serving(app: web.Application, host: str, port: int) -> AsyncIterator[N
 
 def _tellable(record: logging.LogRecord) -> bool:
     """What is no HTTP is told its sender; here its bytes, perhaps a token, would come with it."""
-    return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
+    theirs = (HttpProcessingError, web.RequestPayloadError)
+    return not (record.exc_info and isinstance(record.exc_info[1], theirs))
 
 
 async def _listen(runner: web.AppRunner, host: str, port: int) -> asyncio.Server:

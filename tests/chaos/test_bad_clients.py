@@ -48,6 +48,40 @@ incidents: {{quiet: 2s}}
     return daemon
 
 
+PUSHED = ("/loki/api/v1/push", "/api/v1/write", HOOK)
+PACKED = ("gzip", "deflate", "br", "zstd", "snappy")
+
+
+async def test_what_is_not_packed_as_it_says(daemon: Daemon) -> None:
+    """The reason in a sentence, counted and logged; no traceback of whoever unpacks it."""
+    daemon.write(
+        "sources: {a: {type: loki_push}, b: {type: remote_write}, c: {type: alertmanager}}\n"
+    )
+    (daemon.folder / "playbooks" / "cure.yaml").unlink(missing_ok=True)
+    await daemon.start()
+    answers = {}
+    async with ClientSession(timeout=ClientTimeout(total=60)) as session:
+        for path in PUSHED:
+            for packed in PACKED:
+                headers = {"Content-Encoding": packed, "Content-Type": "application/json"}
+                url = f"http://127.0.0.1:{daemon.port}{path}"
+                async with session.post(url, data=b'{"streams": []}', headers=headers) as answer:
+                    answers[path, packed] = (answer.status, (await answer.text()).strip())
+    for path in (PUSHED[0], HOOK):
+        for packed in ("gzip", "deflate", "snappy"):
+            said = f"it is not {packed}, as its Content-Encoding says"
+            assert answers[path, packed] == (400, said)
+        for packed in ("br", "zstd"):
+            said = f"Content-Encoding '{packed}': gzip, deflate and snappy are read"
+            assert answers[path, packed] == (415, said)
+    assert {answers[PUSHED[1], packed][0] for packed in PACKED} == {415}
+    page = daemon.get("/metrics")[1]
+    for part in "abc":
+        assert f'aiopsd_refused_requests_total{{part="{part}"}} {len(PACKED)}\n' in page
+        assert daemon.log_lines(f"source={part} refused what 127.0.0.1 wrote")
+    assert "Traceback" not in daemon.log()
+
+
 class Loris:
     """A connection on which a byte comes every second, and no end."""
 

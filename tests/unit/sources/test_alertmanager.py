@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import gzip
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -63,7 +64,7 @@ async def hook(base: Path = Path(), **settings: Any) -> AsyncIterator[Hook]:
     app = web.Application(client_max_size=2_000_000)
     for path, handler in witness.routes.items():
         app.router.add_post(path, handler)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0, auto_decompress=False)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
@@ -297,6 +298,30 @@ async def test_400_in_a_sentence(body: Any, words: str) -> None:
         assert words in text
         assert one.witness.counts["refused_requests"] == 1
         assert (await one.post(RECORDED))[0] == 200
+
+
+async def test_what_is_refused_is_in_the_log_once_until_it_goes_well(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    why = "not an Alertmanager webhook (version 4): Object missing required field `alerts` (400)"
+    async with hook() as one, committing(one):
+        for told in (1, 1, 2):
+            if told == 2:
+                assert (await one.post(RECORDED))[0] == 200
+            assert (await one.post(b"{}"))[0] == 400
+            assert caplog.text.count("source=am refused what 127.0.0.1 wrote") == told
+    assert caplog.text.count(why) == 2
+
+
+async def test_packed() -> None:
+    packed, plain = gzip.compress(json.dumps(RECORDED).encode()), {"Content-Encoding": "gzip"}
+    async with hook() as one, committing(one):
+        assert (await one.post(packed, headers=plain))[0] == 200
+        assert await one.post(RECORDED, headers=plain) == (
+            400,
+            "it is not gzip, as its Content-Encoding says\n",
+        )
+        assert one.witness.counts["refused_requests"] == 1
 
 
 async def test_413() -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from aiopsd.model import LogLine
 from aiopsd.sources import loki_push_request
-from aiopsd.sources.loki_push_body import inflated, pushed_in
+from aiopsd.sources.loki_push_body import pushed_in
 from aiopsd.sources.loki_push_request import (
     MAX_LINE_BYTES,
     Pushed,
@@ -23,6 +23,7 @@ from aiopsd.sources.loki_push_request import (
 )
 from aiopsd.sources.protobuf import Malformed
 from aiopsd.sources.pushed import Wrong
+from aiopsd.sources.pushed_encoding import decoded
 from tests.loopback.logprotos import entry, push_request
 from tests.loopback.prompb import inner, snappy, varint
 from tests.loopback.recording import Recording
@@ -186,7 +187,6 @@ def raw_deflate(body: bytes) -> bytes:
         ("application/json", "gzip", zlib.compress(JSON, wbits=31)),
         ("application/json", "deflate", zlib.compress(JSON)),
         ("application/json", "deflate", raw_deflate(JSON)),
-        ("application/json", "gzip", JSON),  # the server has unpacked it
         ("application/json", "snappy", snappy(JSON)),
         ("application/x-protobuf", "snappy", snappy(push_request([('{a="1"}', [(1, "x")])]))),
         ("", "", snappy(push_request([('{a="1"}', [(1, "x")])]))),
@@ -203,6 +203,8 @@ def test_packed_in_every_way(kind: str, encoding: str, body: bytes) -> None:
         ("application/x-protobuf", "gzip", b"x", 415),
         ("application/json", "gzip", b"nonsense", 400),
         ("application/json", "gzip", zlib.compress(JSON, wbits=31)[:-9], 400),
+        ("application/json", "gzip", 2 * zlib.compress(JSON, wbits=31), 400),
+        ("application/json", "zstd", JSON, 415),
         ("application/json", "gzip", zlib.compress(b" " * 10**7, wbits=31), 413),
         ("application/json", "snappy", snappy(b" " * 10**7), 413),
         ("application/x-protobuf", "", b"\xff\xff\xff\xff\x0f", 413),
@@ -215,8 +217,15 @@ def test_packed_wrongly(kind: str, encoding: str, body: bytes, status: int) -> N
     assert wrong.value.status == status
 
 
+@pytest.mark.parametrize("encoding", ["gzip", "deflate", "snappy"])
+@pytest.mark.parametrize("body", [JSON, b" \n{}", b"nonsense"])
+def test_what_is_not_packed_as_it_says(encoding: str, body: bytes) -> None:
+    with pytest.raises(Wrong, match=f"it is not {encoding}, as its Content-Encoding says"):
+        pushed_in(body, "application/json", encoding, 1000)
+
+
 def test_a_bomb_takes_no_memory() -> None:
     bomb = zlib.compress(b"\0" * 2**26, 9)
     assert len(bomb) < 2**17
     with pytest.raises(Wrong, match="more than"):
-        inflated(bomb, 10_000)
+        decoded(bomb, "deflate", 10_000)

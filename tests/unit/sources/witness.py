@@ -128,7 +128,7 @@ async def served(witness: Witness) -> AsyncIterator[tuple[str, ClientSession]]:
     app = web.Application(client_max_size=1000)
     ((path, handler),) = witness.routes.items()
     app.router.add_post(path, handler)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0, auto_decompress=False)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     async with ClientSession(timeout=ClientTimeout(total=60)) as session:
