@@ -72,7 +72,7 @@ def run(args: argparse.Namespace) -> int:
                 pass
         share = 0.0 if before else args.learn
         units, flagged = _write(out, scoring.scores(chain(first, reading)), share)
-    print(f"{units:,} scored, {flagged:,} flagged", file=sys.stderr)
+    print(f"{units:,} {scoring.of} scored, {flagged:,} flagged", file=sys.stderr)
     damage = [one.damage for one in inputs if one.damage]
     if damage:
         print(shown(damage), file=sys.stderr)

@@ -47,8 +47,9 @@ class Reason(NamedTuple):
         """Such as ``"PacketResponder <num>" 3 times, usually 1: 1 in 400 sessions``."""
         times = {0: "missing", 1: "once"}.get(self.times, f"{self.times:,} times")
         usually = {0: "", 1: ", usually once"}.get(self.usual, f", usually {self.usual:,} times")
-        often = float(f"{1 / max(self.share, 1e-9):.1g}")
-        return f'"{text}" {times}{usually}: 1 in {often:,.0f} {of}'
+        often = int(1 / max(self.share, 1e-9) + 1e-6)
+        often -= often % 10 ** (len(str(often)) - 1)  # one digit, and never rarer than it is
+        return f'"{text}" {times}{usually}: 1 in {often:,} {of}'
 
 
 class Judged(NamedTuple):
@@ -177,7 +178,7 @@ class Surprise:
             half += n
             if 2 * half >= self._long.n:
                 break
-        share = self._surprise(template, at)[1]
+        share = max(self._surprise(template, at)[1], 1 / (self._long.n + 1))  # no rarer than read
         return Reason(nats, template, counts.get(template, 0), _least(usual), share)
 
     def _learn(self, levels: list[Level], weight: float, trusted: bool) -> None:

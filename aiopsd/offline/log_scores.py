@@ -41,6 +41,8 @@ class Score(NamedTuple):
 class Scoring(Protocol):
     """Learns on from log to log."""
 
+    of: str  # what is scored: lines, sessions or windows
+
     def scores(self, batches: Batches) -> Iterator[Score]: ...
 
 
@@ -113,8 +115,10 @@ class ByLine:
     """A line is named by its number. It is strange as its template is; those of a stack trace as
     the event is that they belong to."""
 
+    of = "lines"
+
     def __init__(self) -> None:
-        self._mined = Mined("lines")
+        self._mined = Mined(self.of)
 
     def scores(self, batches: Batches) -> Iterator[Score]:
         number = 0
@@ -173,8 +177,10 @@ class BySession:
     """A session is named by its id. It is judged, in the order in which they began, when all lines
     were read, so that it is whole."""
 
+    of = "sessions"
+
     def __init__(self, key: Key) -> None:
-        self._mined, self._key = Mined("sessions"), key
+        self._mined, self._key = Mined(self.of), key
 
     def scores(self, batches: Batches) -> Iterator[Score]:
         begun = _Sessions()
@@ -190,6 +196,8 @@ class ByWindow:
     """A window is named by the second it begins. Where lines belong to sessions, it is as strange
     as many sessions that began in it are strange for one reason that is new; else as its counts
     are."""
+
+    of = "windows"
 
     def __init__(self, key: Key | None, window_secs: float) -> None:
         self._key, self._secs = key, window_secs

@@ -58,8 +58,11 @@ def test_sessions_are_found_and_those_that_failed_are_flagged(log: Path, capsys:
     assert list(rows[0]) == ["unit_id", "score", "flag", "why"]
     assert [row["unit_id"] for row in rows] == [f"{n:032x}" for n in range(400)]
     assert flagged(rows) == [f"{n:032x}" for n in ODD]
-    assert 'payment refused by the bank: connection reset" once: 1 in ' in rows[ODD[0]]["why"]
-    assert capsys.readouterr() == ("", "sessions by: trace id\n400 scored, 2 flagged\n")
+    assert (
+        'payment refused by the bank: connection reset" once: 1 in 300 sessions'
+        in rows[ODD[0]]["why"]
+    )
+    assert capsys.readouterr() == ("", "sessions by: trace id\n400 sessions scored, 2 flagged\n")
 
 
 def test_what_is_only_learned_is_not_flagged(log: Path, capsys: Capture) -> None:
@@ -82,9 +85,10 @@ def test_sessions_by_a_pattern(log: Path) -> None:
     assert flagged(scored(log, "--session", r"thing=(\w+)")) == [f"{n:032x}" for n in ODD]
 
 
-def test_lines_are_named_by_their_numbers(log: Path) -> None:
+def test_lines_are_named_by_their_numbers(log: Path, capsys: Capture) -> None:
     rows = scored(log, "--by", "line")
     assert [row["unit_id"] for row in rows] == [str(n) for n in range(1, len(shop()) + 1)]
+    assert capsys.readouterr().err == f"{len(rows):,} lines scored, 2 flagged\n"
     refused = [str(n) for n, line in enumerate(shop(), 1) if "refused" in line]
     assert flagged(rows) == refused
 
@@ -98,12 +102,13 @@ def test_windows_are_named_by_the_second_they_begin(log: Path, options: list[str
     assert "payment refused" in next(row["why"] for row in rows if row["flag"] == "1")
 
 
-def test_windows_of_lines_without_sessions(log: Path) -> None:
+def test_windows_of_lines_without_sessions(log: Path, capsys: Capture) -> None:
     lines = [line.replace("trace_id=", "n=").replace("0" * 20, "") for line in shop(1500)]
     log.write_text("\n".join(lines))
     rows = scored(log, "--by", "window")
     first = int(BEGIN.timestamp())
     assert flagged(rows) == [str(first + 5 * ODD[0] // 60 * 60)]
+    assert " windows scored, 1 flagged\n" in capsys.readouterr().err
 
 
 def test_compressed_bad_bytes_and_no_line_at_all(tmp_path: Path) -> None:

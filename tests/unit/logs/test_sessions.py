@@ -58,9 +58,16 @@ def test_what_was_never_there_what_is_missing_and_what_came_too_often_are_strang
         assert judged(one, strange).flag
     new = judged(one, USUAL | {4: 1}).why[0]
     assert (new.template, new.times, new.usual) == (4, 1, 0)
-    assert new.said("disk <id> replaced") == '"disk <id> replaced" once: 1 in 600 sessions'
+    assert new.said("disk <id> replaced") == '"disk <id> replaced" once: 1 in 300 sessions'
     gone = judged(one, {1: 3, 2: 1}).why[0]
-    assert gone.said("done") == '"done" missing, usually 2 times: 1 in 600 sessions'
+    assert gone.said("done") == '"done" missing, usually 2 times: 1 in 300 sessions'
+
+
+@pytest.mark.parametrize(
+    ("read", "said"), [(299, "1 in 300 "), (350, "1 in 300 "), (99, "1 in 100 ")]
+)
+def test_no_rarer_than_what_was_read(read: int, said: str) -> None:
+    assert said in taught(read).observe(USUAL | {4: 1}).why[0].said("disk <id> replaced")
 
 
 def test_nothing_is_judged_before_enough_is_known() -> None:
