@@ -20,7 +20,7 @@ from aiopsd.errors import AiopsdError, ConfigError
 
 COMMANDS = {
     "demo": "a toy shop breaks and heals before your eyes",
-    "init": "write a configuration that works, from what your Prometheus has",
+    "init": "write a configuration that works, from what is there to be watched",
     "check": "name every wrong entry in configuration, rules and playbooks",
     "run": "the daemon",
     "detect": "judge a CSV file by the daemon's engine",
@@ -37,6 +37,7 @@ COMMANDS = {
 EXAMPLE = """examples:
   aiopsd demo                                        see it work, nothing needed
   aiopsd init --prometheus http://127.0.0.1:9090     start on your own metrics
+  aiopsd init --loki http://127.0.0.1:3100           or on your logs; --file and --journal too
   aiopsd check && aiopsd run                         the daemon, in this folder
 """
 

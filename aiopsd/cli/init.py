@@ -13,22 +13,26 @@ if TYPE_CHECKING:
 
     from aiopsd.sources.fetch import Fetcher
 
-EXAMPLE = "aiopsd init --prometheus http://127.0.0.1:9090 --loki http://127.0.0.1:3100"
+EXAMPLE = """aiopsd init --prometheus http://127.0.0.1:9090 --loki http://127.0.0.1:3100
+  aiopsd init --file '/var/log/app/*.log' --journal   logs alone"""
 TIMEOUT_SECS = 15.0
 MAX_BODY_BYTES = 64 * 2**20
 STREAM_LABELS = ("service_name", "job", "app", "namespace")  # one of them is on every log line
 FIRST_RUN = """
 next:
-  aiopsd check{where}               nothing wrong?
-  aiopsd replay{where} --since 7d   how loud would it have been?
+  aiopsd check{where}               nothing wrong?{replay}
   aiopsd run{where}                 watch; playbooks only observe until you say otherwise
 """
+REPLAY = "\n  aiopsd replay{where} --since 7d   how loud would it have been?"
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     speaks = "Prometheus, or what speaks like it: Thanos, Mimir, VictoriaMetrics"
-    parser.add_argument("--prometheus", required=True, metavar="URL", help=speaks)
+    parser.add_argument("--prometheus", metavar="URL", help=speaks)
     parser.add_argument("--loki", metavar="URL")
+    parser.add_argument("--file", action="append", default=[], metavar="PATH",
+                        help="a log file, or a glob in quotes; may be repeated")  # fmt: skip
+    parser.add_argument("--journal", action="store_true", help="systemd's journal")
     parser.add_argument("--dir", type=Path, default=Path(), help="where to write (default: here)")
     parser.add_argument("--force", action="store_true", help="replace files that are there")
 
@@ -39,12 +43,16 @@ def run(args: argparse.Namespace) -> int:
     from aiopsd.config import inspect
     from aiopsd.errors import Refused
 
+    if not (args.prometheus or args.loki or args.file or args.journal):
+        print("what is to be watched? At least one of --prometheus, --loki, --file and --journal "
+              f"is needed, such as\n  {EXAMPLE}", file=sys.stderr)  # fmt: skip
+        return 2
     target = args.dir / "aiopsd.yaml"
     if target.exists() and not args.force:
         raise Refused(f"{target} is already there; --force replaces it")
     names, labels = asyncio.run(_look(args.prometheus, args.loki))
-    packs = _packs(names, loki=bool(args.loki))
-    files = _files(args.dir, packs) | {target: _configuration(args.prometheus, args.loki, labels)}
+    packs = _packs(names, logs=bool(args.loki or args.file or args.journal))
+    files = _files(args.dir, packs) | {target: _configuration(_sources(args, labels))}
     _write(args.dir, files, force=args.force)
     for path, found in packs.items():
         print(f"  pack {path.stem:12} because {found} is there")
@@ -55,20 +63,24 @@ def run(args: argparse.Namespace) -> int:
     _, problems = inspect(target)
     for problem in problems:
         print(problem, file=sys.stderr)
-    print(FIRST_RUN.format(where=f" -c {target}" if args.dir != Path() else ""))
+    where = f" -c {target}" if args.dir != Path() else ""
+    replay = REPLAY.format(where=where) if args.prometheus else ""
+    print(FIRST_RUN.format(where=where, replay=replay))
     return 1 if problems else 0
 
 
 # --- what is there ----------------------------------------------------------------------
 
 
-async def _look(prometheus: str, loki: str | None) -> tuple[set[str], set[str]]:
+async def _look(prometheus: str | None, loki: str | None) -> tuple[set[str], set[str]]:
     """Metric names, and the labels of log streams. Raises Refused or Unreachable."""
     from aiopsd.sources.fetch import Fetcher
 
-    metrics, logs = _address("--prometheus", prometheus), loki and _address("--loki", loki)
+    metrics = _address("--prometheus", prometheus) if prometheus else None
+    logs = _address("--loki", loki) if loki else None
     async with Fetcher(timeout_secs=TIMEOUT_SECS, max_body_bytes=MAX_BODY_BYTES) as fetcher:
-        names = await _ask(fetcher, metrics, "api/v1/label/__name__/values")
+        path = "api/v1/label/__name__/values"
+        names = await _ask(fetcher, metrics, path) if metrics else set()
         return names, await _ask(fetcher, logs, "loki/api/v1/labels") if logs else set()
 
 
@@ -110,7 +122,7 @@ async def _ask(fetcher: Fetcher, url: URL, path: str) -> set[str]:
 # --- what fits it -----------------------------------------------------------------------
 
 
-def _packs(names: set[str], *, loki: bool) -> dict[Path, str]:
+def _packs(names: set[str], *, logs: bool) -> dict[Path, str]:
     """Shipped packs that have something to watch there, each with a name that shows it."""
     from aiopsd import shipped
     from aiopsd.config import PackSettings
@@ -122,7 +134,7 @@ def _packs(names: set[str], *, loki: bool) -> dict[Path, str]:
         document = read(path)
         pack: PackSettings = Reader(document).read(PackSettings, document.data)
         asked = {n for n in pack.enable_when if n in names and any(r.promql for r in pack.rules)}
-        found = [n for n in pack.enable_when if n in asked or (loki and n == "log_lines")]
+        found = [n for n in pack.enable_when if n in asked or (logs and n == "log_lines")]
         if found:
             packs[path] = found[0]
     return packs
@@ -144,13 +156,24 @@ def _fits(playbook: Path, packs: dict[Path, str]) -> bool:
     return any(path.stem in wanted for path in packs)
 
 
-def _configuration(prometheus: str, loki: str | None, labels: set[str]) -> str:
-    """JSON's way of quoting is YAML's too: an address may hold anything."""
-    sources = f"  prom: {{type: prometheus, url: {json.dumps(prometheus)}}}\n"
-    if loki:
+def _sources(args: argparse.Namespace, labels: set[str]) -> str:
+    """JSON's way of quoting is YAML's too: an address or a path may hold anything."""
+    sources = ""
+    if args.prometheus:
+        sources += f"  prom: {{type: prometheus, url: {json.dumps(args.prometheus)}}}\n"
+    if args.loki:
         label = next((n for n in STREAM_LABELS if n in labels), min(labels, default="service_name"))
         query = json.dumps(f'{{{label}=~".+"}}')
-        sources += f"  logs: {{type: loki, url: {json.dumps(loki)}, query: {query}}}\n"
+        sources += f"  logs: {{type: loki, url: {json.dumps(args.loki)}, query: {query}}}\n"
+    if args.file:  # by their places as seen from here; the configuration may lie elsewhere
+        paths = json.dumps([str(Path(path).absolute()) for path in args.file], ensure_ascii=False)
+        sources += f'  files: {{type: file, paths: {paths}, labels: {{service: "{{name}}"}}}}\n'
+    if args.journal:
+        sources += "  journal: {type: journal}\n"
+    return sources
+
+
+def _configuration(sources: str) -> str:
     return (
         "# Written by aiopsd init. `aiopsd check` names every wrong entry.\n"
         "sources:\n" + sources + "\n"

@@ -236,6 +236,37 @@ async def test_an_address_with_marks_of_yaml(tmp_path: Path) -> None:
     assert read(tmp_path / "aiopsd.yaml").data["sources"]["prom"]["url"] == url
 
 
+async def test_logs_alone(tmp_path: Path, capsys: Capture) -> None:
+    async with LoopbackLoki() as loki:
+        assert await init(tmp_path, "--loki", loki.url) == 0
+    assert set(written(tmp_path)) == {"aiopsd.yaml", "rules/logs.yaml"}
+    assert list(read(tmp_path / "aiopsd.yaml").data["sources"]) == ["logs"]
+    assert "aiopsd replay" not in capsys.readouterr().out  # it asks Prometheus
+
+
+async def test_files_and_the_journal(tmp_path: Path, capsys: Capture) -> None:
+    files = ("--file", '/var/log/a: "b"/*.log', "--file", "app.log")
+    assert await init(tmp_path, *files, "--journal") == 0
+    sources = read(tmp_path / "aiopsd.yaml").data["sources"]
+    assert sources == {
+        "files": {
+            "type": "file",
+            "paths": ['/var/log/a: "b"/*.log', str(Path("app.log").absolute())],
+            "labels": {"service": "{name}"},
+        },
+        "journal": {"type": "journal"},
+    }
+    assert set(written(tmp_path)) == {"aiopsd.yaml", "rules/logs.yaml"}
+    assert "pack logs         because log_lines is there" in capsys.readouterr().out
+    assert inspect(tmp_path / "aiopsd.yaml")[1] == []
+
+
+async def test_nothing_to_be_watched(tmp_path: Path, capsys: Capture) -> None:
+    assert await init(tmp_path) == 2
+    assert "at least one of --prometheus, --loki, --file and" in capsys.readouterr().err.lower()
+    assert written(tmp_path) == {}
+
+
 # --- wrong servers ----------------------------------------------------------------------
 
 
