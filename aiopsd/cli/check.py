@@ -47,7 +47,19 @@ def _good(config: Config) -> list[str]:
     if not config.rules:
         folder = config.base / config.daemon.rules
         lines.append(f"but no series opens an incident: no rules in {folder}")
-    return lines
+    return lines + _empty_paths(config)
+
+
+def _empty_paths(config: Config) -> list[str]:
+    """No fault: a file may come later."""
+    from aiopsd.sources.file import FileSettings, unmatched
+
+    files = {n: s for n, s in config.daemon.sources.items() if isinstance(s, FileSettings)}
+    return [
+        f"but source {name}: no file matches {pattern} yet"
+        for name, settings in files.items()
+        for pattern in unmatched(settings, config.base)
+    ]
 
 
 def _counted(number: int, one: str, many: str) -> str:

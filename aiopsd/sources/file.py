@@ -9,7 +9,7 @@ import logging
 import os
 import re
 import stat
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -139,6 +139,7 @@ class _Files:
         self._tails: dict[_Key, Tail] = {}
         self._copies: dict[_Key, float] = {}  # what may be one, and since when
         self._first_start = True
+        self._told = False  # which paths lead to nothing; while all do, ``trouble`` says it
         self._looked_s = 0.0  # what is new was written after this
         self.trouble = ""  # what keeps us from following what was asked for
 
@@ -188,13 +189,16 @@ class _Files:
     def _matching(self) -> dict[_Key, str]:
         """Regular files, each once, the most recently written first."""
         there: dict[_Key, tuple[int, str]] = {}
+        empty = []
         for pattern in self._settings.paths:
-            wanted = str(self._context.base / pattern)
-            for path in glob.iglob(wanted, recursive=True):  # noqa: PTH207 - may be absolute
-                with suppress(OSError):  # gone between the two looks
-                    found = Path(path).stat()
-                    if stat.S_ISREG(found.st_mode) and not path.endswith(_PACKED):
-                        there.setdefault((found.st_dev, found.st_ino), (-found.st_mtime_ns, path))
+            matching = list(_plain_files(self._context.base, pattern))
+            empty += [] if matching else [pattern]
+            for path, found in matching:
+                there.setdefault((found.st_dev, found.st_ino), (-found.st_mtime_ns, path))
+        if there and not self._told:
+            self._told = True
+            for pattern in empty:
+                log.warning("source=%s no file matches %s yet", self._context.name, pattern)
         return {key: path for key, (_, path) in sorted(there.items(), key=lambda item: item[1])}
 
     def _follow(self, new: Mapping[_Key, str], now_s: float) -> list[str]:
@@ -265,6 +269,19 @@ class _Files:
             tail.close()
         else:
             self._tails[key] = tail
+
+
+def unmatched(settings: FileSettings, base: Path) -> list[str]:
+    """Those of its paths that lead to no file."""
+    return [pattern for pattern in settings.paths if not any(_plain_files(base, pattern))]
+
+
+def _plain_files(base: Path, pattern: str) -> Iterator[tuple[str, os.stat_result]]:
+    for path in glob.iglob(str(base / pattern), recursive=True):  # noqa: PTH207 - may be absolute
+        with suppress(OSError):  # gone between the two looks
+            found = Path(path).stat()
+            if stat.S_ISREG(found.st_mode) and not path.endswith(_PACKED):
+                yield path, found
 
 
 def _derived(path: str, origin: str) -> bool:

@@ -46,6 +46,18 @@ def test_good(config: Path, capsys: Capture) -> None:
     assert capsys.readouterr().out == ""
 
 
+def test_a_path_that_leads_to_no_file_yet(config: Path, capsys: Capture) -> None:
+    Path("app.log").write_text("")
+    Path("old.log.gz").write_text("")  # packed ones are not followed
+    files = "  a: {type: file, paths: [app.log, 'nothing/*.log', old*]}\n"
+    config.write_text(config.read_text() + files)
+    assert main(["check"]) == 0
+    assert capsys.readouterr().out.splitlines()[1:] == [
+        "but source a: no file matches nothing/*.log yet",
+        "but source a: no file matches old* yet",
+    ]
+
+
 def test_all_faults_of_all_files_at_once(config: Path, capsys: Capture) -> None:
     config.write_text(config.read_text() + "history: 6\nnotifier: {}\n")
     Path("rules/mine.yaml").write_text(

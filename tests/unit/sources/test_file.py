@@ -113,6 +113,20 @@ async def test_from_start_what_is_there_is_history(tmp_path: Path) -> None:
     ]
 
 
+async def test_a_path_that_leads_to_nothing_is_named_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    append(tmp_path / "app.log", "one\n")
+    reader = follower(tmp_path, "*.log", "sub/**/*.log")
+    async with reader.running() as steps:
+        await steps.idle()
+        await steps.idle()
+    assert [r.getMessage() for r in caplog.records if "no file matches" in r.getMessage()] == [
+        "source=src no file matches sub/**/*.log yet"
+    ]
+    assert reader.house.gone == []
+
+
 async def test_a_file_that_appears_later_is_read_from_its_start(tmp_path: Path) -> None:
     reader = follower(tmp_path, "*.log", "sub/**/*.log")
     async with reader.running() as steps:
