@@ -386,6 +386,22 @@ async def test_too_large_is_413(caplog: pytest.LogCaptureFixture) -> None:
     assert caplog.text.count("which it now drops") == 1
 
 
+async def test_each_reason_is_in_the_log_once(caplog: pytest.LogCaptureFixture) -> None:
+    stamps = [json.dumps({"streams": [{"values": [[stamp, "x"]]}]}) for stamp in ("one", "two")]
+    async with hook() as one, committing(one):
+        for body in (b"{", b"{}", b"{}", *(text.encode() for text in stamps)):
+            assert (await one.post(body))[0] == 400
+        assert (await one.post(b"{}", Content_Encoding="gzip"))[0] == 400
+    told = [r.getMessage().partition("drops: ")[2] for r in caplog.records]
+    assert [text for text in told if text] == [
+        "not a push request: Expecting property name enclosed in double quotes: line 1 column 2 "
+        "(char 1) (400)",
+        "not a push request: Object missing required field `streams` (400)",
+        "not a push request: a stamp that is no nanoseconds: 'one' (400)",
+        "it is not gzip, as its Content-Encoding says (400)",
+    ]
+
+
 async def test_a_slow_body_is_503_since_408_would_be_dropped() -> None:
     async def slowly() -> AsyncIterator[bytes]:
         yield b'{"streams"'
