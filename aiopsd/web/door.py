@@ -48,8 +48,7 @@ async def serving(app: web.Application, host: str, port: int) -> AsyncIterator[N
 
 def _tellable(record: logging.LogRecord) -> bool:
     """What is no HTTP is told its sender; here its bytes, perhaps a token, would come with it."""
-    theirs = (HttpProcessingError, web.RequestPayloadError)
-    return not (record.exc_info and isinstance(record.exc_info[1], theirs))
+    return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
 
 
 async def _listen(runner: web.AppRunner, host: str, port: int) -> asyncio.Server:
