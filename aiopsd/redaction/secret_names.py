@@ -6,7 +6,7 @@ import re
 from typing import Final
 
 QUOTE: Final = r"(?:\\{0,3}[\"'])?"
-IS: Final = r"\s{0,3}(?:=>|:=|={1,2}|:(?!:)|%3[dD]|[\uff1a\uff1d])\s{0,3}"
+IS: Final = r"\s{0,3}(?:=>|:=|={1,2}+|:(?!:)|%3[dD]|[\uff1a\uff1d])\s{0,3}"
 
 _LOGIN: Final = (
     r"(?<!ch)passw(?:or[dt]|d)|pswd|passphrase|passcode|kennwort|trase(?:n|ny|ni)a"

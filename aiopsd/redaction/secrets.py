@@ -7,7 +7,6 @@ secret is taken to its end, closed or not.
 from __future__ import annotations
 
 import base64
-import binascii
 import re
 from typing import Final
 
@@ -73,7 +72,7 @@ def _after_scheme(found: re.Match[str]) -> str | None:
 def _is_basic(value: str) -> bool:
     try:
         return b":" in base64.b64decode(value, validate=True)
-    except binascii.Error:
+    except ValueError:  # also what is not ASCII
         return False
 
 

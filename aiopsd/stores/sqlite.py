@@ -115,7 +115,7 @@ class SqliteStore:
     async def kept(self, *, after: int) -> Sequence[Kept]:
         def work(db: sqlite3.Connection) -> list[Kept]:
             rows = db.execute(
-                "select number, source, time_s, body from kept where number > ? "
+                "select number, source, time_s, cast(body as blob) from kept where number > ? "
                 "order by number limit ?", (after, KEPT_READ),
             )  # fmt: skip
             return [Kept(*row) for row in rows]

@@ -4,7 +4,7 @@ import random
 from base64 import b64encode
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from aiopsd.redaction import Names, Redactor
@@ -74,6 +74,18 @@ def test_basic_authorization_and_random_words(seed: int, before: str) -> None:
     clean = REDACTOR.text(f"{before} Basic {user} and {key}")
     assert user.rstrip("=") not in clean
     assert key not in clean
+
+
+LETTERS = st.text(st.characters(categories=["L", "N"]), min_size=8, max_size=40)  # of any script
+
+
+@given(st.sampled_from([*NAMED, "basic {}", "digest {}"]), st.one_of(LETTERS, st.text(max_size=40)))
+@settings(max_examples=1000)
+@example("basic {}", "Qualitätsprüfung")
+def test_no_letters_break_it(notation: str, value: str) -> None:
+    """A line that did would be read again after each restart."""
+    clean = REDACTOR.text(notation.format(value))
+    assert REDACTOR.text(clean) == clean
 
 
 @given(st.lists(st.one_of(st.text(max_size=60), WORDS, st.sampled_from(NAMED)), max_size=6))

@@ -164,14 +164,15 @@ async def test_a_checkpoint_that_was_saved_counts_though_nothing_was_dropped(
     assert (source.resumed, after.detection.kept) == ({"read": [1]}, 1)
 
 
+@pytest.mark.parametrize("damaged", [b"\0\1\2\3", "text"])
 async def test_what_is_damaged_is_said_and_the_rest_is_used(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+    damaged: object, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     batches = [batch(f"word{n} is here", time_s=NOW_S - 9 + n) for n in range(3)]
     await life(tmp_path, Teller(*batches))
     path = tmp_path / "state" / "journal.db"
     with sqlite3.connect(path) as db:
-        db.execute("update kept set body = x'00112233' where number = 2")
+        db.execute("update kept set body = ? where number = 2", (damaged,))
     source = Teller()
     after = await life(tmp_path, source)
     assert (source.resumed, source.lost) == ({"read": [1, 3]}, [NOW_S - 8])
