@@ -272,6 +272,21 @@ class Sheet:
         at = self._rows.find(np.array([series], np.int32))
         return self._lane(at) if at[0] >= 0 else None
 
+    def copied(self, series: Indexes) -> list[dict[str, NDArray[Any]]]:
+        """Every number of these series, for ``put_back``; the unknown are as new."""
+        found = []
+        for lane, _ in self.lanes(series):
+            found.append({name: lane[name].copy() for name in self._cells})
+            lane.close()
+        return found
+
+    def put_back(self, series: Indexes, copied: list[dict[str, NDArray[Any]]]) -> None:
+        """As it was when these same series were ``copied``."""
+        for (lane, _), numbers in zip(self.lanes(series), copied, strict=True):
+            for name, values in numbers.items():
+                lane[name] = values
+            lane.close()
+
     def forget(self, series: Indexes) -> None:
         self._last = None
         for row in self._rows.forget(series).tolist():

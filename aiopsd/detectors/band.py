@@ -101,6 +101,17 @@ class Band:
             history=batch.history,
         )
 
+    def observe_doubting(self, batch: Batch, doubted: Indexes) -> Scores:
+        """As ``observe``, but these series learn nothing of it."""
+        if not len(doubted):
+            return self.observe(batch)
+        before = self._sheet.copied(doubted)
+        for numbers in before:
+            del numbers["told"]  # ``explain`` is asked after this
+        scores = self.observe(batch)
+        self._sheet.put_back(doubted, before)
+        return scores
+
     def observe_stretch(
         self, times_s: Floats, values: Floats, series: Indexes | None = None
     ) -> Judged:

@@ -5,7 +5,7 @@ A share says what a count cannot: that the lines are others, however many there 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 import numpy as np
 
@@ -54,12 +54,23 @@ class Share:
         self._band = band.build(labels)
         self._rows = Rows(amount=Column(), group=Column(-1, np.int64))
         self._groups: dict[_Group, int] = {}
+        self._troubled: frozenset[str] = frozenset()
 
     def observe(self, batch: Batch) -> Scores:
         """Judges shares; missing until enough has come in the whole group."""
-        return self._band.observe(
-            Batch(batch.rule, batch.time_s, batch.series, self._shares(batch), batch.history)
+        shares = self._shares(batch)
+        return self._band.observe_doubting(
+            Batch(batch.rule, batch.time_s, batch.series, shares, batch.history),
+            self._doubted(batch.series),
         )
+
+    def troubled(self, services: Collection[str]) -> None:
+        """Those with an open incident: what share a line takes there now is no lesson."""
+        self._troubled = frozenset(services)
+
+    def _doubted(self, series: Indexes) -> Indexes:
+        sick = [n for name, n in self._groups.items() if not self._troubled.isdisjoint(name)]
+        return series[np.isin(self._rows["group"][self._rows.of(series)], sick)]
 
     def _shares(self, batch: Batch) -> Floats:
         rows, at = self._rows, self._rows.of(batch.series)

@@ -23,9 +23,9 @@ def strange(scores: Scores) -> set[int]:
     return set(scores.series[scores.score >= 0.5].tolist())
 
 
-def taught(least: float = 100.0) -> Share:
+def taught(least: float = 100.0, ticks: int = 300) -> Share:
     one, draw = share(least), Random(1)
-    for n in range(300):
+    for n in range(ticks):
         tick(one, n, 100 + draw.randrange(10), 900 + draw.randrange(50), 500.0)
     return one
 
@@ -38,6 +38,32 @@ def test_other_lines_are_another_share_though_they_are_no_more() -> None:
     found = tick(taught(), 300, 600, 400, 500)
     assert strange(found) == {1, 2}
     assert found.observed.tolist() == [0.6, 0.4, 1.0]
+
+
+def test_what_comes_during_an_incident_is_no_lesson_though_it_lasts() -> None:
+    """Of the group in trouble alone: another one goes on to learn."""
+    one, draw = taught(ticks=30), Random(2)
+    one.troubled({"api"})
+    for n in range(30, 430):
+        found = tick(one, n, 700 + draw.randrange(50), 300, 500)
+        assert strange(found) == {1, 2}
+    assert "so far from what was expected" in " ".join(one.explain(1))
+    one.troubled(())
+    found = tick(one, 430, 100, 900, 500)
+    assert strange(found) == set()
+    assert found.expected[0] < 0.15
+    assert found.samples.tolist() == [30, 30, 430]
+
+
+def test_a_line_that_is_new_in_an_incident_is_learned_after_it() -> None:
+    one = share()
+    one.troubled({"api"})
+    for n in range(60):
+        tick(one, n, 700, 300, 500)
+    one.troubled(())
+    for n in range(60, 90):
+        assert strange(tick(one, n, 100, 900, 500)) == set()
+    assert strange(tick(one, 90, 700, 300, 500)) == {1, 2}
 
 
 def test_too_little_to_tell_waits_for_more() -> None:
