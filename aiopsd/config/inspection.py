@@ -11,6 +11,7 @@ from aiopsd.config.parts import check_parts, lacking
 from aiopsd.config.salvage import salvaged
 from aiopsd.config.schema import DaemonSettings, PackSettings, RuleSettings
 from aiopsd.contracts import Executor
+from aiopsd.detectors.flood import FloodSettings
 from aiopsd.document import Document, Path_, Problem, read
 from aiopsd.errors import ConfigError
 from aiopsd.executors import ExecutorSettings, default_executors
@@ -172,6 +173,9 @@ class _Inspection:
                 owner[rule.id] = document.file
                 for key, wrong in self._unanswered(rule):
                     document.complain(("rules", index, key), f"rule {rule.id!r}: {wrong}")
+                for label, wrong in _never_bad(rule):
+                    place = ("rules", index, "detector", "bad", label)
+                    document.complain(place, f"rule {rule.id!r}: {wrong}")
                 if lack := lacking(f"rule {rule.id!r}", rule.detector):
                     document.complain(("rules", index, "detector"), lack)
                 yield rule
@@ -247,6 +251,13 @@ class _Inspection:
         for index, step in enumerate(playbook.steps):
             if lack := lacking(step.do, parts.get(step.do.partition(".")[0])):
                 yield ("steps", index, "do", "="), lack
+
+
+def _never_bad(rule: RuleSettings) -> Iterator[tuple[str, str]]:
+    """Labels by which a flood's `bad` can match no series, and why."""
+    if rule.select and rule.by and isinstance(rule.detector, FloodSettings):
+        for label in rule.detector.bad.keys() - set(rule.by):
+            yield label, f"`by` does not keep the label {label!r}; it keeps {', '.join(rule.by)}"
 
 
 def _promql(playbook: Playbook) -> Iterator[Path_]:

@@ -351,6 +351,23 @@ def test_wrong_in_a_rule(folder: Folder, old: str, new: str, said: str) -> None:
         assert not any(line.startswith("playbooks/") for line in found), "it is wrong, not missing"
 
 
+def test_bad_events_by_a_label_that_the_series_do_not_have(folder: Folder) -> None:
+    flood = """pack: floods
+rules:
+  - id: errors_flood
+    select: log_lines
+    by: [service, severity]
+    detector: {type: flood, bad: {severty: [failure]}}
+"""
+    folder.write("rules/floods.yaml", flood)
+    assert [one for one in folder.problems() if "floods.yaml" in one] == [
+        "rules/floods.yaml:6:35: rule 'errors_flood': `by` does not keep the label 'severty'; "
+        "it keeps service, severity"
+    ]
+    folder.write("rules/floods.yaml", flood.replace("severty", "severity"))
+    assert not [one for one in folder.problems() if "floods.yaml" in one]
+
+
 def test_a_wrong_rule_does_not_hide_the_next(folder: Folder) -> None:
     folder.write("rules/mine.yaml", RULES.replace("for: 1m", "for: 1").replace("p95", "p0x"))
     assert [line.split(":")[1] for line in folder.problems()] == ["7", "9"]
