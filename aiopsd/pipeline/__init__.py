@@ -60,6 +60,8 @@ class Pipeline:
         self.findings: Channel[Findings] = Channel("findings", 256)
         self.incidents: Channel[Incident | None] = Channel("incidents", 256)
         self._moved = dict.fromkeys(("detect", "correlate"), _monotonic())
+        # A reading of a hundred thousand new series takes its time, and is no standstill.
+        self.detection.moved = lambda: self._moved.update(detect=_monotonic())
         self._snapshots: Channel[Mapping[str, bytes]] = Channel("snapshots", 1)
         self.keeping = Keeping(self.store)
         self._checkpoint_s = self.clock()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import msgspec
@@ -80,6 +80,7 @@ class Detection:
         self.taught: dict[str, str] = {}  # rule -> the PromQL whose long history was fitted
         self.samples = 0
         self.kept = 0  # number of the newest reading that was to be kept
+        self.moved: Callable[[], None] = lambda: None  # told between two pieces of work
         self._cleaning = cleaning or Cleaning(Redactor(detectors=()))
         self._lock = threading.Lock()
         self._edges = Edges(table.labels)
@@ -127,6 +128,7 @@ class Detection:
             return found
 
     def _one(self, item: Item, found: Findings) -> None:
+        self.moved()
         match item:
             case Anomaly():
                 found.anomalies.append(item)
@@ -148,6 +150,7 @@ class Detection:
 
     def _rule(self, batch: Batch, found: Findings) -> None:
         """Empty ticks go on as well: what is absent shows by them."""
+        self.moved()
         if batch.rule in self.transforms.unruled:  # raw series: the table has recorded them
             found.anomalies += self.watches[batch.rule].observe(batch)
             return

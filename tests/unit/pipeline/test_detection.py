@@ -119,3 +119,12 @@ def test_what_is_no_checkpoint_is_refused(part: str, bad: bytes | None) -> None:
         parts[part] = bad
     with pytest.raises((ValueError, KeyError)):
         detection().load(parts)
+
+
+def test_it_says_between_two_pieces_of_work_that_it_moves() -> None:
+    """A watchdog that hears nothing for long takes a large reading for a standstill."""
+    one, heard = detection(), list[int]()
+    one.moved = lambda: heard.append(one.samples)
+    at = one.table.intern("load", {"service": "web"})
+    one.observe("src", [tick(one, "load", float(n), {at: 1.0}) for n in range(3)], {})
+    assert sorted(set(heard)) == [0, 1, 2]
