@@ -19,7 +19,7 @@ _FOLD: Final = bytes(range(256)).lower().translate(bytes.maketrans(b"123456789",
 _WORDS: Final = re.sub(rb"[A-Za-z0-9+_/-]", b"x", bytes(range(256)))
 FEW: Final = 100  # characters: to set numpy to work takes longer
 _BITS: Final = 20  # of a hash: few words share one by chance, and the tables stay in the cache
-_NEXT: Final = "abcdefghijklmnopqrstuvwxyz0_-."
+_NEXT: Final = "abcdefghijklmnopqrstuvwxyz0_-.:%$?+!~*"
 _RARE: Final = {c: i for i, c in enumerate(" 0etaoinsrhldcumfpgwybvkxjqz")}
 """How unusual letters are in English; signs are in between."""
 

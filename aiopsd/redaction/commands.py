@@ -15,7 +15,7 @@ from aiopsd.redaction.values import is_secret, is_telling
 _NEXT: Final = r"(?:\\{0,3}[\"']?,?\s{1,3}|\\{0,3}[\"'],)\\{0,3}[\"']?"  # also of a list: "a","b"
 _WORD: Final = r"[^\s\"'|;&\\]{1,256}+"
 _VALUE: Final = (
-    rf"\\{{0,3}}(?:\"(?P<double>(?:[^\"\\]|\\.){{1,512}}+)|'(?P<single>[^']{{1,512}}+)"
+    rf"\\{{0,3}}(?:\"(?P<double>(?:[^\"\\]|\\.){{1,512}}+)|'(?P<single>(?:[^']|''(?=\w)){{1,512}}+)"
     rf"|(?!{PLACEHOLDER.pattern})(?P<bare>[^\s\"'|;&<>\\,][^\s\"'|;<>\\]{{0,512}}+))"
 )
 _COMMANDS: Final = (  # programs, as they begin; what stands between their name and the secret

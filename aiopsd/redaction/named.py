@@ -29,8 +29,8 @@ _GO_ON: Final = (  # a separator that no other name follows is part of the value
 )
 _VALUE: Final = (
     r"(?:(?P<ESC>\\{1,3})\"(?P<escaped>(?:[^\"\\]|(?!(?P=ESC)\")\\{1,7}+\"?){1,4096}+)"
-    rf"|\"(?P<double>(?:[^\"\\]|\\.){{1,4096}}+(?:\"{_AGAIN}{_GO_ON}{{1,512}}+)?)"
-    rf"|'(?P<single>(?:[^'\\]|\\.){{1,4096}}+(?:'{_AGAIN}{_GO_ON}{{1,512}}+)?)"
+    rf"|\"(?P<double>(?:[^\"\\]|\\.|\"\"(?=\w)){{1,4096}}+(?:\"{_AGAIN}{_GO_ON}{{1,512}}+)?)"
+    rf"|'(?P<single>(?:[^'\\]|\\.|''(?=\w)){{1,4096}}+(?:'{_AGAIN}{_GO_ON}{{1,512}}+)?)"
     r"|[`“«\u2018„](?P<other>[^`”»\u2019“]{1,4096}+)"
     rf"|(?!{PLACEHOLDER.pattern})(?P<bare>[^\s,;&\"'}}\]\\]{_GO_ON}{{0,4096}}+))"
 )

@@ -21,7 +21,8 @@ from aiopsd.redaction.values import changes, classes, is_nothing, is_secret
 
 _AUTHORIZATION: Final = re.compile(
     rf"(?i:authorization){QUOTE}{IS}[\[\"'\\]{{0,5}}+(?:"
-    r"(?i:digest|aws4-hmac-sha256|oauth|hmac|signature)[ ](?P<rest>[^\r\n\"'\\]{1,4096}+)"
+    r"(?i:digest|aws4-hmac-sha256|oauth|hmac|signature)[ ]"
+    r"(?P<rest>(?:=\\{0,3}\"[^\"\\\r\n]{0,512}+(?:\\{0,3}\")?|[^\r\n\"'\\]){1,4096}+)"
     r"|(?i:bearer|basic|token|negotiate|ntlm|apikey|key|splunk|bot)[ =:]{1,3}"
     r"(?P<credentials>[^\s,;\"'\\\]}]{1,4096}+)"
     r"|[A-Za-z][\w-]{1,20} (?P<custom>(?=[^\s\"']{0,99}\d)[^\s,;\"'\\\]}]{8,4096}+)"
