@@ -60,8 +60,6 @@ class Pipeline:
         self.findings: Channel[Findings] = Channel("findings", 256)
         self.incidents: Channel[Incident | None] = Channel("incidents", 256)
         self._moved = dict.fromkeys(("detect", "correlate"), _monotonic())
-        # A reading of a hundred thousand new series takes its time, and is no standstill.
-        self.detection.moved = lambda: self._moved.update(detect=_monotonic())
         self._snapshots: Channel[Mapping[str, bytes]] = Channel("snapshots", 1)
         self.keeping = Keeping(self.store)
         self._checkpoint_s = self.clock()
@@ -76,6 +74,9 @@ class Pipeline:
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Until ``stopping`` is set; then sources stop and the line drains, in order."""
+        loop = asyncio.get_running_loop()
+        # A reading of a hundred thousand new series takes its time, and is no standstill.
+        self.detection.moved = lambda: self._moved.update(detect=loop.time())
         async with asyncio.TaskGroup() as group:
             beside = [group.create_task(self._tick(stopping), name="tick")]
             if self.warming is not None:
