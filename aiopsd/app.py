@@ -27,7 +27,7 @@ from aiopsd.contracts import (
     Teachable,
 )
 from aiopsd.correlation.anomaly_ranking import EvidenceRanker
-from aiopsd.correlation.changes import Ledger, VersionWatch
+from aiopsd.correlation.changes import VALUE, Ledger, VersionWatch
 from aiopsd.correlation.grouping import Grouping, GroupingLimits
 from aiopsd.correlation.topology import Topology
 from aiopsd.detectors.suspicious import evidence
@@ -126,6 +126,7 @@ class House:
             listening=listening,
             clean=self.cleaning.event,
             each_checkpoint=self._renew_key,
+            ledger=ledger,
         )
         self.facts = Facts(self.pipeline, listening, self.halts)
         # What was journalled but not yet grouped when the daemon died joins now.
@@ -240,7 +241,12 @@ class House:
             {rule.id: self._watch(rule, miner) for rule in judged}
             | {one.rule: self._built_in(one) for one in BUILT_IN if unruled},
             {
-                rule.id: VersionWatch(rule.id, rule.entity, rule.change.label, rule.change.kind)
+                rule.id: VersionWatch(
+                    rule.id,
+                    rule.entity,
+                    VALUE if rule.change.value else rule.change.label,
+                    rule.change.kind,
+                )
                 for rule in self.config.rules
                 if rule.change is not None
             },

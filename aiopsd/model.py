@@ -30,6 +30,7 @@ Kind = Literal[
 Severity = Literal["info", "low", "high", "critical"]
 SEVERITIES: tuple[Severity, ...] = ("info", "low", "high", "critical")
 Tier = Literal["suspicious", "certain"]
+ChangeKind = Literal["deploy", "config", "scale", "flag", "migration", "restart"]
 
 
 class Mode(IntEnum):
@@ -139,7 +140,7 @@ class Anomaly(Event, frozen=True, kw_only=True):
 class Change(Event, frozen=True, kw_only=True):
     """Something people or machines did: deploy, config, scale, flag."""
 
-    kind: Literal["deploy", "config", "scale", "flag", "migration", "restart"]
+    kind: ChangeKind
     time_s: float
     service: str
     version: str = ""

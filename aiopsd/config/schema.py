@@ -26,10 +26,15 @@ _RULE_ID = re.compile(r"[A-Za-z_][\w.:-]*", re.ASCII)
 
 
 class ChangeSettings(Settings, frozen=True, kw_only=True):
-    """A rule that watches a label for new values instead of judging numbers."""
+    """A rule that watches a label, or the number itself, for new values instead of judging it."""
 
     label: str = "version"
-    kind: Literal["deploy", "config", "scale", "flag"] = "deploy"
+    value: bool = False
+    kind: Literal["deploy", "config", "scale", "flag", "migration"] = "deploy"
+
+    def __post_init__(self) -> None:
+        if not self.label:
+            raise ValueError("`label` is empty: which one? The number itself is `value: true`")
 
 
 class RuleSettings(Settings, frozen=True, kw_only=True):

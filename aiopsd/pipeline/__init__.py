@@ -14,12 +14,14 @@ import asyncio
 import math
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import cast
 
 from aiopsd.channel import Channel, ChannelClosed
 from aiopsd.contracts import Clock, Source, Store, Unasked
-from aiopsd.model import AnyEvent, Decision, Incident, Kept, Reading, Run
+from aiopsd.correlation.changes import Ledger
+from aiopsd.correlation.own_changes import changes_of
+from aiopsd.model import AnyEvent, Change, Decision, Incident, Kept, Reading, Run
 from aiopsd.pipeline.correlating import Correlating
 from aiopsd.pipeline.detection import Detection, Findings
 from aiopsd.pipeline.healing import Healing
@@ -54,6 +56,7 @@ class Pipeline:
     listening: Listening | None = None
     clean: Callable[[AnyEvent], AnyEvent] = lambda event: event
     each_checkpoint: Callable[[float], None] = lambda now_s: None  # noqa: ARG005
+    ledger: Ledger = field(default_factory=Ledger)
 
     def __post_init__(self) -> None:
         self.readings: Channel[tuple[str, Reading] | None] = Channel("readings", 64)  # None: a tick
@@ -128,12 +131,23 @@ class Pipeline:
     async def publish(self, *events: AnyEvent) -> None:
         """Journal first, then everyone who looks at the state, then people."""
         events = tuple(map(self.clean, events))
-        await self.store.append(*events)
+        done = [change for event in events for change in self._done(event)]
+        await self.store.append(*events, *done)
+        for change in done:
+            self.ledger.add(change)
         for event in events:
             self._log(event)
             self.state.apply(event)
             for outbox in self.outboxes.values():
                 outbox.put(event)
+
+    def _done(self, event: AnyEvent) -> list[Change]:
+        """What we did ourselves since this run was published last."""
+        if not isinstance(event, Run):
+            return []
+        before = self.state.runs.get(event.id)
+        told = {one.id: one for one in changes_of(before)} if before is not None else {}
+        return [one for one in changes_of(event) if told.get(one.id) != one]
 
     def _log(self, event: AnyEvent) -> None:
         """One line for each turn that a person would want to find in the log."""

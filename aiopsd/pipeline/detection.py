@@ -161,7 +161,8 @@ class Detection:
             found.anomalies += watch.observe(batch)
         if version is not None:
             live = [self.table.labels(int(i)) for i in batch.series]
-            found.changes += version.observe(batch.time_s, live, history=batch.history)
+            values = batch.values.tolist()
+            found.changes += version.observe(batch.time_s, live, values, history=batch.history)
         found.ties += self._edges.observe(batch)
 
     def adopt(self, anomalies: Iterable[Anomaly]) -> list[Anomaly]:

@@ -41,6 +41,7 @@ class Facts:
         rooms: Mapping[str, Any] = {
             "incidents": lambda: sorted(state.incidents.values(), key=lambda i: -i.opened_s),
             "runs": lambda: sorted(state.runs.values(), key=lambda r: -r.started_s),
+            "changes": self._pipeline.ledger.newest,
             "decisions": lambda: sorted(state.decisions.values(), key=lambda d: -d.time_s),
             "halts": self._halts.halts,
             "health": lambda: [

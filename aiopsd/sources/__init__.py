@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TypeAlias
 
 from aiopsd.sources.alertmanager import AlertmanagerSettings
+from aiopsd.sources.changes import ChangesSettings
 from aiopsd.sources.file import FileSettings
 from aiopsd.sources.journal import JournalSettings
 from aiopsd.sources.loki import LokiSettings
@@ -16,6 +17,7 @@ from aiopsd.sources.scrape import ScrapeSettings
 
 SourceSettings: TypeAlias = (
     AlertmanagerSettings
+    | ChangesSettings
     | FileSettings
     | JournalSettings
     | LokiPushSettings

@@ -17,11 +17,12 @@ from typing import Final
 
 from aiopsd.contracts import SourceContext
 from aiopsd.errors import Unreachable
-from aiopsd.model import LogBatch, Position, Reading
+from aiopsd.model import Change, LogBatch, Position, Reading
 from aiopsd.settings import Duration, Settings
 from aiopsd.sources.fetch import pauses
 from aiopsd.sources.journal_export import ExportReader
 from aiopsd.sources.journal_lines import FIELDS, Read, finished, lines, read
+from aiopsd.sources.journal_restarts import Restarts
 from aiopsd.sources.log_ticks import ticks
 
 log = logging.getLogger(__name__)
@@ -49,6 +50,7 @@ class JournalSettings(Settings, frozen=True, kw_only=True, tag="journal"):
     labels: dict[str, str] = {}
     history: Duration = Duration(300)  # read before the first start, to learn from
     every: Duration = Duration(0.5)
+    restarts: bool = True  # units that somebody stopped, restarted or reloaded are changes
     directory: str = ""  # a journal that is not this machine's
     program: str = "journalctl"
 
@@ -78,6 +80,7 @@ class JournalSource:
         self._context = context
         self._cursor, self._time_ns, self._live_ns = "", 0, 0
         self._said = b""  # what journalctl complained about last
+        self._restarts = Restarts(context.name)
 
     async def stream(self, resume: Position | None) -> AsyncIterator[Reading]:
         self._resume(resume)
@@ -225,7 +228,16 @@ class JournalSource:
         batches = chain(
             ticks(lines(old), now_s, every_secs, history=True), ticks(lines(new), now_s, every_secs)
         )
-        return Reading(tuple(batches) or (LogBatch(now_s, ()),), self._position())
+        items = tuple(batches) or (LogBatch(now_s, ()),)
+        return Reading((*items, *self._changes(found)), self._position())
+
+    def _changes(self, found: Sequence[Read]) -> list[Change]:
+        if not self._settings.restarts:
+            return []
+        changes = self._restarts.changes([one.event for one in found if one.event is not None])
+        self._context.count("restarts_left_out", self._restarts.left_out)
+        self._restarts.left_out = 0
+        return changes
 
     def _position(self) -> Position:
         return {"cursor": self._cursor, "time_ns": self._time_ns, "live_ns": self._live_ns}

@@ -9,10 +9,13 @@ from typing import Final, NamedTuple
 from aiopsd.line_events import begins
 from aiopsd.model import Labels, LogLine
 from aiopsd.sources.journal_export import Entry
+from aiopsd.sources.journal_restarts import FIELDS as EVENT_FIELDS
+from aiopsd.sources.journal_restarts import UnitEvent, event_of
 
 FIELDS: Final = (
     "__CURSOR", "__REALTIME_TIMESTAMP", "MESSAGE", "PRIORITY", "SYSLOG_IDENTIFIER", "_SYSTEMD_UNIT",
     "_SYSTEMD_USER_UNIT", "UNIT", "_COMM", "_PID", "_HOSTNAME", "_TRANSPORT", "CONTAINER_NAME",
+    *EVENT_FIELDS,
 )  # fmt: skip
 """What is asked for; the two with ``__`` come unasked."""
 TOGETHER_NS: Final = 10**9  # lines of one event come that close
@@ -31,6 +34,7 @@ class Read(NamedTuple):
     labels: Labels
     process: str  # whose lines may belong together
     text: str
+    event: UnitEvent | None = None  # it tells that a unit was started or stopped
 
 
 def read(entry: Entry, more: Mapping[str, str]) -> Read | None:
@@ -50,7 +54,9 @@ def read(entry: Entry, more: Mapping[str, str]) -> Read | None:
     }
     labels = {name: value for name, value in labels.items() if value} | dict(more)
     process = f"{unit} {said.get('_PID', '')} {said.get('SYSLOG_IDENTIFIER', '')}"
-    return Read(cursor, int(stamp) * 1000, labels, process, said.get("MESSAGE", "").rstrip())
+    time_ns, text = int(stamp) * 1000, said.get("MESSAGE", "").rstrip()
+    event = event_of(said, labels.get("service", ""), time_ns)
+    return Read(cursor, time_ns, labels, process, text, event)
 
 
 def _service(unit: str, said: Mapping[str, str]) -> str:
