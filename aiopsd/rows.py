@@ -7,7 +7,7 @@ bytes of another part, an older form or garbage are refused and never half-loade
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import pairwise
 from typing import Any, Final, NamedTuple
 
@@ -272,19 +272,20 @@ class Sheet:
         at = self._rows.find(np.array([series], np.int32))
         return self._lane(at) if at[0] >= 0 else None
 
-    def copied(self, series: Indexes) -> list[dict[str, NDArray[Any]]]:
-        """Every number of these series, for ``put_back``; the unknown are as new."""
-        found = []
-        for lane, _ in self.lanes(series):
-            found.append({name: lane[name].copy() for name in self._cells})
+    def copied(self, series: Indexes) -> dict[str, NDArray[Any]]:
+        """Every number of these series, ``[..., series]``; the unknown are as new."""
+        found = {name: self._new(name, len(series)) for name in self._cells}
+        for lane, place in self.lanes(series):
+            for name, values in found.items():
+                values[..., place] = lane[name]
             lane.close()
         return found
 
-    def put_back(self, series: Indexes, copied: list[dict[str, NDArray[Any]]]) -> None:
-        """As it was when these same series were ``copied``."""
-        for (lane, _), numbers in zip(self.lanes(series), copied, strict=True):
-            for name, values in numbers.items():
-                lane[name] = values
+    def put(self, series: Indexes, copied: Mapping[str, NDArray[Any]]) -> None:
+        """What was ``copied`` for these same series, here or from such another sheet."""
+        for lane, place in self.lanes(series):
+            for name, values in copied.items():
+                lane[name] = values[..., place]
             lane.close()
 
     def forget(self, series: Indexes) -> None:
@@ -321,10 +322,7 @@ class Sheet:
             for name, (_, dtype, shape) in self._cells.items()
         }
         self._begin()
-        for lane, place in self.lanes(series):
-            for name, values in data.items():
-                lane[name] = values[..., place]
-            lane.close()
+        self.put(series, data)
 
     def _grow(self, rows: int) -> None:
         """The first chunk grows by doubling, as most rules have few series; then whole chunks."""

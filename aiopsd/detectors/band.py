@@ -106,11 +106,16 @@ class Band:
         if not len(doubted):
             return self.observe(batch)
         before = self._sheet.copied(doubted)
-        for numbers in before:
-            del numbers["told"]  # ``explain`` is asked after this
         scores = self.observe(batch)
-        self._sheet.put_back(doubted, before)
+        del before["told"]  # ``explain`` is asked after this
+        self._sheet.put(doubted, before)
         return scores
+
+    def take_back(self, series: Indexes, former: Band) -> None:
+        """These are as this one, of a while ago, knew them; the unknown as new."""
+        before = former._sheet.copied(series)
+        del before["told"]
+        self._sheet.put(series, before)
 
     def observe_stretch(
         self, times_s: Floats, values: Floats, series: Indexes | None = None

@@ -15,7 +15,7 @@ import numpy as np
 
 from aiopsd.detectors import record, words
 from aiopsd.detectors.record import SLOT_SECS
-from aiopsd.detectors.tally import Flags, Group, Tally
+from aiopsd.detectors.tally import Flags, Group, Saved, Tally
 from aiopsd.model import Batch, Floats, Indexes, Labels, Scores
 from aiopsd.rows import At, Rows, pack, unpack
 from aiopsd.settings import Duration, Settings
@@ -77,7 +77,7 @@ class Flood:
 
     def troubled(self, services: Collection[str]) -> None:
         """Those with an open incident: nothing that comes there now is a lesson."""
-        self._tally.troubled = frozenset(services)
+        self._tally.troubled(services)
 
     # --- judging ------------------------------------------------------------------------
 
@@ -184,10 +184,9 @@ class Flood:
         self._tally.forget(series)
 
     def save(self) -> bytes:
-        return pack("flood", 1, self._tally.save(), self._ticks)
+        return pack("flood", 2, self._tally.save(), self._ticks)
 
     def load(self, saved: bytes) -> None:
-        shape = tuple[tuple[bytes, bytes, list[tuple[Group, int]]], int]
-        tally, ticks = unpack("flood", 1, saved, shape)
+        tally, ticks = unpack("flood", 2, saved, tuple[Saved, int])
         self._tally.load(*tally)
         self._ticks = ticks

@@ -9,8 +9,9 @@ from collections.abc import Callable, Collection, Sequence
 
 import numpy as np
 
-from aiopsd.contracts import Explaining
-from aiopsd.detectors.band import BandSettings
+from aiopsd.detectors import former
+from aiopsd.detectors.band import Band, BandSettings
+from aiopsd.detectors.former import Former
 from aiopsd.detectors.sensitivity import Sensitivity
 from aiopsd.model import Batch, Floats, Indexes, Labels, Scores
 from aiopsd.rows import Column, Rows, pack, unpack
@@ -51,7 +52,8 @@ class Share:
         band = BandSettings(
             floor=settings.floor, tier="light", season="none", sensitivity=settings.sensitivity
         )
-        self._band = band.build(labels)
+        self._band = Band(band)
+        self._former = Former(lambda: Band(band))
         self._rows = Rows(amount=Column(), group=Column(-1, np.int64))
         self._groups: dict[_Group, int] = {}
         self._troubled: frozenset[str] = frozenset()
@@ -59,17 +61,24 @@ class Share:
     def observe(self, batch: Batch) -> Scores:
         """Judges shares; missing until enough has come in the whole group."""
         shares = self._shares(batch)
+        self._former.keep(batch.time_s, self._band)
         return self._band.observe_doubting(
             Batch(batch.rule, batch.time_s, batch.series, shares, batch.history),
-            self._doubted(batch.series),
+            self._within(self._troubled, batch.series),
         )
 
     def troubled(self, services: Collection[str]) -> None:
-        """Those with an open incident: what share a line takes there now is no lesson."""
-        self._troubled = frozenset(services)
+        """Those with an open incident: what share a line takes there now is no lesson, nor what it
+        took while the trouble was not seen yet."""
+        new, self._troubled = frozenset(services) - self._troubled, frozenset(services)
+        lately = self._within(new, self._rows.known()[0])
+        if len(lately):
+            self._band.take_back(lately, self._former.older)
 
-    def _doubted(self, series: Indexes) -> Indexes:
-        sick = [n for name, n in self._groups.items() if not self._troubled.isdisjoint(name)]
+    def _within(self, services: frozenset[str], series: Indexes) -> Indexes:
+        if not services:
+            return series[:0]
+        sick = [n for name, n in self._groups.items() if not services.isdisjoint(name)]
         return series[np.isin(self._rows["group"][self._rows.of(series)], sick)]
 
     def _shares(self, batch: Batch) -> Floats:
@@ -95,18 +104,21 @@ class Share:
         return self._groups.setdefault(name, len(self._groups))
 
     def explain(self, series: int) -> Sequence[str]:
-        inner: object = self._band
-        return inner.explain(series) if isinstance(inner, Explaining) else ()
+        return self._band.explain(series)
 
     def forget(self, series: Indexes) -> None:
         self._band.forget(series)
+        self._former.forget(series)
         self._rows.forget(series)
 
     def save(self) -> bytes:
-        return pack("share", 1, self._band.save(), self._rows.save(), list(self._groups))
+        groups = list(self._groups)
+        return pack("share", 2, self._band.save(), self._rows.save(), groups, self._former.save())
 
     def load(self, saved: bytes) -> None:
-        band, rows, groups = unpack("share", 1, saved, tuple[bytes, bytes, list[_Group]])
+        shape = tuple[bytes, bytes, list[_Group], former.Saved]
+        band, rows, groups, before = unpack("share", 2, saved, shape)
         self._band.load(band)
+        self._former.load(*before)
         self._rows.load(rows)
         self._groups = {tuple(name): number for number, name in enumerate(groups)}

@@ -13,7 +13,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from aiopsd.detectors import record
+from aiopsd.detectors import former, record
+from aiopsd.detectors.former import Former
 from aiopsd.detectors.record import SLOT_SECS, SLOTS
 from aiopsd.model import Batch, Floats, Indexes
 from aiopsd.rows import At, Column, Rows
@@ -26,7 +27,9 @@ HABIT_SECS: Final = 86400.0  # what lasts for so long is how things are
 
 Group = tuple[str, ...]
 Flags = NDArray[np.bool_]
-Saved = tuple[bytes, bytes, list[tuple[Group, int]]]
+Saved = tuple[bytes, bytes, list[tuple[Group, int]], former.Saved, former.Saved]
+_USUAL: Final = {"mean": Column(), "record": Column()}  # what is taken back; not for how long
+_USUAL_WHOLE: Final = _USUAL | {"usual": Column()}
 
 
 class Tally:
@@ -58,10 +61,31 @@ class Tally:
             speaker=Column(-1, np.int64),  # series; -1: there is no flood
         )
         self._groups: dict[Group, int] = {}
-        self.troubled: Collection[str] = ()  # nothing that comes there now is a lesson
+        self._troubled: frozenset[str] = frozenset()
+        self._former_each = Former(lambda: Rows(**_USUAL))
+        self._former_whole = Former(lambda: Rows(**_USUAL_WHOLE))
+
+    def troubled(self, services: Collection[str]) -> None:
+        """Nothing that comes there now is a lesson, nor what came while nobody knew yet; of a young
+        group all is left: it learned from what was calm for a minute after it."""
+        new, self._troubled = frozenset(services) - self._troubled, frozenset(services)
+        groups = self._within(new)
+        groups = groups[self._former_whole.older.find(self.whole.series(groups)) >= 0]
+        if not len(groups):
+            return
+        pairs = (
+            (self.whole, groups, self._former_whole.older),
+            (self.each, self._members(groups), self._former_each.older),
+        )
+        for rows, at, before in pairs:
+            then = before.of(rows.series(at))
+            for name in _USUAL_WHOLE if rows is self.whole else _USUAL:
+                rows[name][at] = before[name][then]
 
     def count(self, batch: Batch) -> At:
         """Returns the groups of what was in the batch."""
+        self._former_each.keep(batch.time_s, self.each)
+        self._former_whole.keep(batch.time_s, self.whole)
         ok, rows = np.isfinite(batch.values), self.whole
         self._meet(batch.series)
         at = self.each.of(batch.series)
@@ -184,10 +208,13 @@ class Tally:
         whole["speaker"][group], whole["lasts"][group] = -1, 0.0
 
     def _in_trouble(self, groups: At) -> Flags:
-        if not self.troubled:
-            return np.zeros(len(groups), bool)
-        sick = [n for name, n in self._groups.items() if not set(name).isdisjoint(self.troubled)]
-        return np.isin(groups, self.whole.find(np.array(sick, np.int32)))
+        return np.isin(groups, self._within(self._troubled))
+
+    def _within(self, services: frozenset[str]) -> At:
+        """The rows of the groups that are named so."""
+        named = self._groups.items() if services else ()
+        sick = [n for name, n in named if not services.isdisjoint(name)]
+        return self.whole.find(np.array(sick, np.int32))
 
     def forget(self, series: Indexes) -> None:
         """A group is forgotten with its last series."""
@@ -196,13 +223,25 @@ class Tally:
         gone = [name for name, number in self._groups.items() if number not in alive]
         numbers = [self._groups.pop(name) for name in gone]
         self.whole.forget(np.array(numbers, np.int32))
+        self._former_each.forget(series)
+        self._former_whole.forget(np.array(numbers, np.int32))
         lost = np.isin(self.whole["speaker"], series)
         self.whole["speaker"][lost] = -1
 
     def save(self) -> Saved:
-        return self.each.save(), self.whole.save(), list(self._groups.items())
+        former = self._former_each.save(), self._former_whole.save()
+        return self.each.save(), self.whole.save(), list(self._groups.items()), *former
 
-    def load(self, each: bytes, whole: bytes, groups: list[tuple[Group, int]]) -> None:
+    def load(
+        self,
+        each: bytes,
+        whole: bytes,
+        groups: list[tuple[Group, int]],
+        former_each: former.Saved,
+        former_whole: former.Saved,
+    ) -> None:
         self.each.load(each)
         self.whole.load(whole)
         self._groups = dict(groups)
+        self._former_each.load(*former_each)
+        self._former_whole.load(*former_whole)

@@ -149,6 +149,24 @@ def test_nothing_of_it_is_learned_and_nothing_while_there_is_an_incident() -> No
     assert run.last.high[run.last.certain][0] < 0.1
 
 
+@pytest.mark.parametrize("restarted", [False, True])
+def test_what_came_while_nobody_saw_the_trouble_yet_is_taken_back(restarted: bool) -> None:
+    run = Run(flood())
+    run.secs(1230, {1: 20, 2: 0})
+    for _ in range(400):
+        if run.tick({1: 20, 2: 0.2}).expected[1] > 0:  # an epoch was learned just now
+            break
+    else:
+        pytest.fail("nothing was learned")
+    if restarted:
+        saved, run.one = run.one.save(), flood()
+        run.one.load(saved)
+    run.one.troubled(["shop"])
+    found = run.tick({1: 20, 2: 0.2})
+    assert (found.expected[1], found.high[1]) == (0, 0)
+    assert found.expected[0] == 0
+
+
 def test_what_lasts_for_a_day_is_how_things_are() -> None:
     run = Run(flood(), 15.0)
     run.secs(1800, {1: 20})

@@ -1,18 +1,21 @@
 """New is news only where one knows what is old."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
 from aiopsd.detectors.novel import Novel, NovelSettings
 from aiopsd.model import Batch
+from aiopsd.settings import Duration
 
 LABELS = {
     n: {"service": "api" if n < 50 else "db", "template": f"template {n}"} for n in range(100)
 }
 
 
-def novel(**settings: int) -> Novel:
-    return NovelSettings(**settings).build(LABELS.__getitem__)  # type: ignore[arg-type]
+def novel(**settings: Any) -> Novel:
+    return NovelSettings(**settings).build(LABELS.__getitem__)
 
 
 def tick(one: Novel, time_s: float, *series: int) -> set[int]:
@@ -96,8 +99,30 @@ def test_a_forgotten_series_is_new_again() -> None:
     assert tick(one, 40, 1) == {1}
 
 
-@pytest.mark.parametrize("settings", [{"learn_samples": 1}, {"hold": 0}])
-def test_settings_that_make_no_sense_are_refused(settings: dict[str, int]) -> None:
+def test_where_ticks_are_long_learning_goes_by_time() -> None:
+    one = novel(learn=Duration(120))
+    for n in range(8):
+        assert tick(one, 15 * n, *range(n)) == set()
+    assert tick(one, 120, 7) == set()  # its group had something new lately
+    assert tick(one, 135, 60) == {60}  # db had not
+    for n in range(10, 14):
+        tick(one, 15 * n, 1)
+    assert 41 in tick(one, 210, 41)
+
+
+def test_where_ticks_are_short_it_is_told_for_a_time_at_least() -> None:
+    one = novel(hold=2, at_least=Duration(10))
+    for n in range(25):
+        tick(one, n)
+    assert tick(one, 25, 1) == {1}
+    assert [tick(one, 26 + n) for n in range(10)] == [{1}] * 9 + [set()]
+    assert tick(one, 40, 2) == {2}
+    assert tick(one, 20) == {2}  # the clock went back: two ticks, and no longer
+    assert tick(one, 21) == set()
+
+
+@pytest.mark.parametrize("settings", [{"learn_samples": 1}, {"hold": 0}, {"learn": Duration(0)}])
+def test_settings_that_make_no_sense_are_refused(settings: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=next(iter(settings))):
         NovelSettings(**settings)
 
@@ -152,6 +177,23 @@ def test_what_begins_in_trouble_is_news_while_it_comes_and_again_in_the_next_one
     for n in range(60, 80):
         spoken(one, n, 1)
     assert spoken(one, 80, 1, 5)[5] == 1.0
+
+
+@pytest.mark.parametrize(("secs", "again"), [(60, True), (600, False)])
+def test_what_was_news_just_before_anybody_saw_the_trouble_is_no_habit(
+    secs: int, again: bool
+) -> None:
+    one = of_lines(hold=5)
+    for n in range(25):
+        spoken(one, n, 1)
+    assert spoken(one, 25, 1, 5)[5] == 1.0
+    for n in range(26, 25 + secs):
+        found = spoken(one, n, 1, 5)
+    assert found[5] == 0.0
+    other = of_lines(hold=5)
+    other.load(one.save())
+    other.troubled({"api"})
+    assert [spoken(other, n, 1, 5)[5] for n in range(25 + secs, 60 + secs)] == [again] * 35
 
 
 def test_without_trouble_it_is_news_once() -> None:
