@@ -74,6 +74,10 @@ def test_ticks_of_any_length_say_the_same(shop: Shop, every: float) -> None:
     assert shop.run(210, every=every) == []
     [one] = shop.run(90, FLOODS["tens a second"], every)
     assert one.severity == "high"
+    told = [member for member in one.anomalies if member.rule == "new_error_template"]
+    [news] = [member for member in told if "payment" not in member.title]
+    assert news.title == "new error line shop a1: no connection to <ip>"
+    assert news.evidence[-1].startswith("ERROR no connection to 10.0.0.")
 
 
 def test_a_restart_with_fifty_new_lines_is_none(shop: Shop) -> None:
