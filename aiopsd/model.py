@@ -182,6 +182,16 @@ class Moment(msgspec.Struct, frozen=True, kw_only=True):
     text: str
 
 
+class Muted(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Why people are not told, and no playbook runs; what it is about goes on being watched."""
+
+    code: Literal["silenced", "maintenance", "explained", "storm"]
+    text: str  # who or what, until when, and why, for people
+    by: str  # the silence, or the incident that explains it
+    until_s: float | None = None  # None: as long as that lasts
+    anomalies: tuple[str, ...] = ()  # ids of members; empty: the whole incident
+
+
 class Incident(Event, frozen=True, kw_only=True):
     """Anomalies and changes that belong together."""
 
@@ -202,6 +212,8 @@ class Incident(Event, frozen=True, kw_only=True):
     acked_by: str = ""  # who looks after it
     held: bool = False  # people have split or merged it: evidence does so no more
     merged_into: str = ""  # resolved, and its story goes on in that one
+    muted: Muted | None = None  # as a whole
+    silenced: tuple[Muted, ...] = ()  # members, by what
 
     @property
     def closed(self) -> bool:
@@ -210,6 +222,37 @@ class Incident(Event, frozen=True, kw_only=True):
     @property
     def root(self) -> Suspect | None:
         return self.suspects[0] if self.suspects else None
+
+
+# --- quiet ------------------------------------------------------------------------------
+
+
+class Matcher(msgspec.Struct, frozen=True, kw_only=True):
+    """One condition on an anomaly: ``rule``, ``service``, ``kind``, ``severity``, or a label."""
+
+    label: str
+    op: Literal["=", "!=", "=~", "!~"]
+    value: str
+
+
+class Silence(Event, frozen=True, kw_only=True):
+    """What fits all matchers is told to nobody and acted on by nothing, for a while."""
+
+    kind: Literal["silence", "maintenance"] = "silence"
+    matchers: tuple[Matcher, ...]
+    owner: str
+    reason: str
+    created_s: float
+    starts_s: float
+    ends_s: float
+    window: str = ""  # of aiopsd.yaml, of which this is one occurrence
+    warned_s: float | None = None  # when it was said that it ends soon
+    ended_s: float | None = None  # it is over: its end came, or somebody ended it
+    ended_by: str = ""
+
+    @property
+    def closed(self) -> bool:
+        return self.ended_s is not None
 
 
 # --- remediation ------------------------------------------------------------------------
@@ -303,9 +346,9 @@ class Halt(Event, frozen=True, kw_only=True):
         return not self.on
 
 
-AnyEvent = Anomaly | Change | Incident | Decision | Run | Delivery | Gap | Halt
+AnyEvent = Anomaly | Change | Incident | Silence | Decision | Run | Delivery | Gap | Halt
 EVENTS: tuple[type[Event], ...] = (
-    Anomaly, Change, Incident, Decision, Run, Delivery, Gap, Halt,
+    Anomaly, Change, Incident, Silence, Decision, Run, Delivery, Gap, Halt,
 )  # fmt: skip
 
 Item: TypeAlias = Batch | LogBatch | Change | Anomaly

@@ -8,12 +8,13 @@ from typing import Any, TypeVar
 import msgspec
 
 from aiopsd.contracts import Store
-from aiopsd.model import AnyEvent, Decision, Delivery, Halt, Incident, Run
+from aiopsd.model import AnyEvent, Decision, Delivery, Halt, Incident, Run, Silence
 
 T = TypeVar("T", bound=msgspec.Struct)
 
 TROUBLE_SECS = 86400.0  # then the detectors may learn that it is usual
 REMEMBER_SECS = 86400.0  # closed incidents and runs stay in view for a day
+SILENCES_SECS = 40 * 86400.0  # longer than any lasts: a window that was ended stays ended
 
 
 @dataclass
@@ -25,6 +26,7 @@ class State:
     decisions: dict[str, Decision] = field(default_factory=dict)
     deliveries: dict[str, Delivery] = field(default_factory=dict)
     halts: dict[str, Halt] = field(default_factory=dict)
+    silences: dict[str, Silence] = field(default_factory=dict)
 
     def apply(self, event: AnyEvent) -> None:
         match event:
@@ -38,6 +40,8 @@ class State:
                 self.deliveries[event.id] = event
             case Halt():
                 self.halts[event.id] = event
+            case Silence():
+                self.silences[event.id] = event
 
     def troubled(self, now_s: float) -> frozenset[str]:
         """Services with an open incident; one that lasts for long is how things are."""
@@ -67,6 +71,9 @@ class State:
         for name, decision in list(self.decisions.items()):
             if decision.time_s < before_s and decision.incident not in self.incidents:
                 del self.decisions[name]
+        for name, silence in list(self.silences.items()):
+            if silence.closed and silence.ends_s < before_s:
+                del self.silences[name]
         for name in [n for n in self.deliveries if not self._knows(n)]:
             del self.deliveries[name]
 
@@ -83,6 +90,8 @@ async def restore(store: Store, now_s: float) -> State:
     for kind in (Incident, Run, Decision, Delivery, Halt):
         for event in await store.current(kind, since_s=since_s):
             state.apply(rewound(event, now_s))
+    for silence in await store.current(Silence, since_s=now_s - SILENCES_SECS):
+        state.apply(silence)  # its end is yet to come
     return state
 
 
