@@ -8,6 +8,7 @@ from hashlib import blake2b
 
 from msgspec.structs import replace
 
+from aiopsd.correlation.change_words import in_words
 from aiopsd.model import SEVERITIES, Anomaly, Change, Incident, Moment
 
 MAX_MEMBERS = 200
@@ -82,8 +83,8 @@ def joined(incident: Incident, anomaly: Anomaly, now_s: float) -> Incident:
 
 
 def changed(incident: Incident, change: Change) -> Incident:
-    text = f"{change.kind} {change.service} {change.version}".strip()
-    moments = [*incident.moments, Moment(time_s=change.time_s, what="change", text=text)]
+    moment = Moment(time_s=change.time_s, what="change", text=in_words(change))
+    moments = [*incident.moments, moment]
     return replace(
         incident,
         changes=(*incident.changes, change),

@@ -6,6 +6,7 @@ Source of the ids: systemd's ``sd-messages.h``, https://systemd.io/JOURNAL_MESSA
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
@@ -37,7 +38,7 @@ class UnitEvent(NamedTuple):
 
 @dataclass(slots=True)
 class _Unit:
-    stopped_s: float = -1.0  # by somebody, and not started since
+    stopped_s: float = -math.inf  # by somebody, who was told of, and not started since
     is_stopping: bool = False  # then it may end badly: many do when they are asked to end
     is_failing: bool = False
 
@@ -72,14 +73,16 @@ class Restarts:
         elif one.what in (FAILED, COMING_BACK):
             unit.is_failing = not unit.is_stopping
         elif one.what == STOPPED and not unit.is_failing:
-            unit.is_stopping, unit.stopped_s = False, one.time_s
-            return self._told(one, one.time_s, "stopped")
+            unit.is_stopping = False
+            change = self._told(one, one.time_s, "stopped")
+            unit.stopped_s = one.time_s if change is not None else -math.inf
+            return change
         elif one.what == STARTED:
-            stopped_s, unit.stopped_s = unit.stopped_s, -1.0
+            stopped_s, unit.stopped_s = unit.stopped_s, -math.inf
             unit.is_stopping = unit.is_failing = False
             if 0 <= one.time_s - stopped_s < _AGAIN_SECS:
                 return self._told(one, stopped_s, "restarted")
-            return self._told(one, one.time_s, "started") if stopped_s > 0 else None
+            return self._told(one, one.time_s, "started") if math.isfinite(stopped_s) else None
         elif one.what == RELOADED:
             return self._told(one, one.time_s, "reloaded")
         return None

@@ -1,6 +1,6 @@
 """A version that was not there before is a change; a restart is not."""
 
-from aiopsd.correlation.changes import Ledger, VersionWatch
+from aiopsd.correlation.changes import VALUE, Ledger, VersionWatch
 from aiopsd.model import Change
 
 
@@ -72,3 +72,31 @@ def test_who_was_not_seen_for_a_day_is_forgotten() -> None:
     for day in range(5):
         one.observe(day * 86400.0, [labels("v1", f"pod-{day}-{n}") for n in range(100)])
     assert len(one.save()) < 3 * 100 * 40
+
+
+def replicas(name: str = "shop") -> dict[str, str]:
+    return {"deployment": name, "namespace": "prod"}
+
+
+def test_a_number_that_is_another_one_is_a_change() -> None:
+    """Not the first one, not what is no number, and not what comes back within a minute."""
+    one = VersionWatch("replicas", ("deployment", "namespace"), VALUE, "scale")
+    nan = float("nan")
+    assert one.observe(0.0, [replicas(), replicas("cart")], [3.0, 1.0]) == []
+    assert one.observe(30.0, [replicas(), replicas("cart")], [3.0, nan]) == []
+    (change,) = one.observe(60.0, [replicas(), replicas("cart")], [5.0, 1.0])
+    assert (change.kind, change.service) == ("scale", "shop")
+    assert (change.version, change.previous) == ("5", "3")
+    assert one.observe(75.0, [replicas(), replicas("cart")], [3.0, 1.0]) == []
+    assert one.lacks() == ""
+    other = VersionWatch("replicas", ("deployment",), VALUE, "scale")
+    other.observe(0.0, [{"pod": "a"}], [1.0])
+    assert "'deployment'" in other.lacks()
+
+
+def test_things_of_one_name_in_two_places_are_two() -> None:
+    one = VersionWatch("replicas", ("deployment", "namespace"), VALUE, "scale")
+    both = [replicas(), replicas() | {"namespace": "test"}]
+    one.observe(0.0, both, [3.0, 3.0])
+    changes = one.observe(60.0, both, [4.0, 4.0])
+    assert len({change.id for change in changes}) == 2
