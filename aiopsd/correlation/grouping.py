@@ -133,6 +133,10 @@ class Grouping(ByHand):
         self._incidents[incident.id] = updated
         return updated
 
+    def put(self, incident: Incident) -> None:
+        """Its newest version, with the same members."""
+        self._incidents[incident.id] = incident
+
     def _home(self, anomaly: Anomaly, now_s: float) -> Incident | None:
         """The incident whose member this is already, open ones first."""
         for incident in self.open:

@@ -2,35 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
-from typing import Protocol
+from collections.abc import Sequence
 
 from aiopsd.contracts import Evidence, Ranker
 from aiopsd.correlation.changes import Ledger
 from aiopsd.correlation.grouping import Grouping
 from aiopsd.correlation.topology import Topology
-from aiopsd.model import AnyEvent, Incident
+from aiopsd.model import Incident
 from aiopsd.pipeline.detection import Findings
+from aiopsd.pipeline.publishing import Publish
+from aiopsd.pipeline.quieting import Quieting
 
 CHANGES_SECS = 3600.0  # how long before an incident a change still counts as evidence
 RERANK_SECS = 5.0
 REFRESH_SECS = 60.0  # members that go on as they were are news this often: all are written anew
 
 
-class Publish(Protocol):
-    def __call__(self, *events: AnyEvent) -> Awaitable[None]: ...
-
-
 class Correlating:
     """The correlate stage; holds the engines, journals through ``publish``."""
 
     def __init__(
-        self, grouping: Grouping, topology: Topology, ledger: Ledger, ranker: Ranker
+        self,
+        grouping: Grouping,
+        topology: Topology,
+        ledger: Ledger,
+        ranker: Ranker,
+        quieting: Quieting | None = None,
     ) -> None:
         self.grouping = grouping
         self._topology = topology
         self._ledger = ledger
         self._ranker = ranker
+        self._quieting = quieting
         self._ranked_s: dict[str, float] = {}
         self._told: dict[str, Incident] = {}  # open ones, as they were published last
 
@@ -46,15 +49,25 @@ class Correlating:
         layout = self._topology.layout(now_s)
         touched = self.grouping.absorb(found.anomalies, layout, changes, now_s)
         touched += self.grouping.tick(now_s, blind=blind)
+        if self._quieting is not None:
+            touched += self._quieting.storm(self.grouping, layout, touched, now_s)
         newest = {incident.id: incident for incident in touched}
         for incident in [*newest.values(), *self.grouping.open]:
             ranked = self._rank(newest.get(incident.id, incident), now_s, incident.id in newest)
             if ranked is not None:
                 newest[incident.id] = ranked
+        newest |= {one.id: one for one in await self._muted(now_s, publish)}
         news = [incident for incident in newest.values() if self._is_news(incident, now_s)]
         if news:
             await publish(*news)
         return news
+
+    async def _muted(self, now_s: float, publish: Publish) -> Sequence[Incident]:
+        if self._quieting is None:
+            return ()
+        changes = self._ledger.between(now_s - CHANGES_SECS, now_s)
+        evidence = Evidence(now_s, self._topology.edges(now_s), changes)
+        return await self._quieting.mute(self.grouping, evidence, publish)
 
     def _is_news(self, incident: Incident, now_s: float) -> bool:
         before = self._told.get(incident.id)
@@ -83,4 +96,5 @@ def _gist(incident: Incident) -> tuple[object, ...]:
     """All but the newest numbers of members that go on."""
     members = {a.id: (a.tier, a.severity, a.closed) for a in incident.anomalies}
     words = incident.state, incident.kind, incident.severity, incident.title, incident.services
-    return members, words, incident.changes, incident.suspects, incident.moments
+    mute = incident.muted, incident.silenced
+    return members, words, mute, incident.changes, incident.suspects, incident.moments

@@ -9,7 +9,7 @@ from typing import Any
 from aiopsd.contracts import Metrics
 from aiopsd.errors import Refused
 from aiopsd.model import Decision, Halt, Incident, Run
-from aiopsd.pipeline.correlating import Publish
+from aiopsd.pipeline.publishing import Publish
 from aiopsd.pipeline.state import State
 from aiopsd.remediation.gate import House, judge
 from aiopsd.remediation.matching import Plan, match

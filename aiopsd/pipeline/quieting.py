@@ -1,0 +1,121 @@
+"""What mutes incidents, in the correlate stage: silences, windows, explanations, storms.
+
+People's hand-overs are ``add`` and ``end``; both raise Refused. Everything is journalled first.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection, Sequence
+from typing import Literal
+
+from aiopsd.contracts import Evidence
+from aiopsd.correlation.grouping import Grouping
+from aiopsd.correlation.quiet.quiet import Quiet, found, warning
+from aiopsd.correlation.quiet.silences import ended, made, until
+from aiopsd.correlation.quiet.storm import RULE
+from aiopsd.correlation.topology import Layout
+from aiopsd.model import Incident, Silence
+from aiopsd.pipeline.publishing import Publish
+from aiopsd.pipeline.state import State
+from aiopsd.telemetry import Telemetry, log
+
+JUMP_SECS, JUMPED_SECS = 5.0, 600.0  # of the clock; for so long that is a sign against it
+
+
+class Quieting:
+    """``sources``, ``notifiers``: parts whose going away is a sign against the monitor."""
+
+    def __init__(
+        self,
+        quiet: Quiet,
+        state: State,
+        telemetry: Telemetry,
+        sources: Collection[str] = (),
+        notifiers: Collection[str] = (),
+    ) -> None:
+        self.quiet = quiet
+        self._state = state
+        self._telemetry = telemetry
+        self._sources, self._notifiers = sources, notifiers
+        self._clocks: tuple[float, float] | None = None
+        self._jumped: tuple[float, float] | None = None  # when, by how much
+
+    def storm(
+        self, grouping: Grouping, layout: Layout, touched: Sequence[Incident], now_s: float
+    ) -> list[Incident]:
+        """What the storm's own incident has become, when there is news of it."""
+        known = self._state.incidents | {one.id: one for one in touched}
+        news = self.quiet.storm.observe(known.values(), self._signs(now_s), now_s)
+        return grouping.absorb([news], layout, (), now_s) if news is not None else []
+
+    async def mute(
+        self, grouping: Grouping, evidence: Evidence, publish: Publish
+    ) -> list[Incident]:
+        """Open incidents that are muted by something else now, or by nothing any more."""
+        due = self.quiet.due(grouping.open, evidence.now_s)
+        for one in due:
+            if one.warned_s == evidence.now_s and not one.closed:
+                log.warning("silence %s", warning(one, grouping.open))
+        if due:
+            await publish(*due)
+        changed = self.quiet.judge(grouping.open, evidence, self._storm_id(grouping))
+        for incident in changed:
+            grouping.put(incident)
+        return changed
+
+    async def add(
+        self,
+        matchers: Sequence[str],
+        *,
+        owner: str,
+        reason: str,
+        starts_s: float,
+        ends_s: float,
+        kind: Literal["silence", "maintenance"],
+        now_s: float,
+        publish: Publish,
+    ) -> Silence:
+        silence = made(
+            matchers,
+            owner=owner,
+            reason=reason,
+            starts_s=starts_s,
+            ends_s=ends_s,
+            now_s=now_s,
+            kind=kind,
+            others=self._state.silences.values(),
+        )
+        await publish(silence)
+        log.info("silence id=%s owner=%s until=%s", silence.id, silence.owner, until(ends_s))
+        return self._state.silences[silence.id]  # as it may be kept
+
+    async def end(self, name: str, by: str, now_s: float, publish: Publish) -> Silence:
+        silence = ended(found(self._state.silences, name), by, now_s)
+        await publish(silence)
+        log.info("silence id=%s ended by=%s", name, by)
+        return silence
+
+    def _storm_id(self, grouping: Grouping) -> str:
+        """Its incident; none where people have resolved it: then each is told."""
+        if self.quiet.storm.anomaly is None:
+            return ""
+        mine = (i.id for i in grouping.open for one in i.anomalies if one.rule == RULE)
+        return next(mine, "")
+
+    def _signs(self, now_s: float) -> list[str]:
+        """Against the monitor: who feeds it, the network of this host, its clock."""
+        gone = sorted(self._telemetry.silent(self._sources))
+        found_ = [f"{name} does not answer" for name in gone]
+        unheard = sorted(self._telemetry.silent(self._notifiers))
+        if gone and unheard:
+            found_.append(f"nor does {unheard[0]}: is the network of this host well?")
+        mono = asyncio.get_running_loop().time()
+        before, self._clocks = self._clocks, (now_s, mono)
+        if before is not None:
+            jump = (now_s - before[0]) - (mono - before[1])
+            if abs(jump) > JUMP_SECS:
+                self._jumped = now_s, jump
+        if self._jumped is not None and 0 <= now_s - self._jumped[0] < JUMPED_SECS:
+            found_.append(f"the clock of this host jumped by {self._jumped[1]:+.0f} s")
+        return found_
