@@ -55,8 +55,14 @@ class Keys(Protocol):
 class Series(Protocol):
     """The table that turns labels into indexes (see ``series.SeriesTable``)."""
 
-    def intern(self, rule: str, labels: Labels) -> int:
-        """Index of this series, new or known; -1 where there is no room for it (counted)."""
+    def intern(self, rule: str, labels: Labels, *, clean: bool = False) -> int:
+        """Index of this series, new or known; -1 where there is no room for it (counted).
+        ``clean``: its labels are those of series that are in the table."""
+        ...
+
+    def room(self, rule: str, many: int) -> int:
+        """For how many of so many that it refused before there is room now; the others are counted
+        again."""
         ...
 
     def seen_by(self, part: str) -> Series:

@@ -83,16 +83,17 @@ class SeriesTable:
 
     # --- names --------------------------------------------------------------------------
 
-    def intern(self, rule: str, labels: Labels, source: str = "") -> int:
-        """Index of this series, new or known; -1 where there is no room for it."""
+    def intern(self, rule: str, labels: Labels, source: str = "", *, clean: bool = False) -> int:
+        """Index of this series, new or known; -1 where there is no room for it. ``clean``: its
+        labels are those of series that are here."""
         key = name_of(rule, labels)
         if len(key) > MOST_LABEL_BYTES:
             self._oversize(source, labels)
             return UNKNOWN
         with self._lock:
             found = self._index.get(key)
-            if found is None and (clean := self._clean(labels)) is not labels:
-                key = name_of(rule, clean)
+            if found is None and not clean and (kept := self._clean(labels)) is not labels:
+                key = name_of(rule, kept)
                 found = self._index.get(key)
             if found is not None:
                 self._touched[found] = self._expiries
@@ -102,6 +103,15 @@ class SeriesTable:
                 self.shares.refuse((source, rule), 1)
                 return UNKNOWN
             return self._add(key, number)
+
+    def room(self, rule: str, many: int, source: str = "") -> int:
+        """For how many more of this rule's series there is room, of so many that were refused
+        before; the others are counted as refused again."""
+        with self._lock:
+            room = min(self.shares.room(self.shares.number((source, rule))), many)
+            if room < many:
+                self.shares.refuse((source, rule), many - room)
+            return room
 
     def _add(self, key: bytes, number: int) -> int:
         if self._free:
@@ -302,8 +312,11 @@ class SourceSeries:
     def seen_by(self, part: str) -> SourceSeries:
         return SourceSeries(self._table, f"{self._source}/{part}")
 
-    def intern(self, rule: str, labels: Labels) -> int:
-        return self._table.intern(rule, labels, self._source)
+    def intern(self, rule: str, labels: Labels, *, clean: bool = False) -> int:
+        return self._table.intern(rule, labels, self._source, clean=clean)
+
+    def room(self, rule: str, many: int) -> int:
+        return self._table.room(rule, many, self._source)
 
     def labels(self, index: int) -> Labels:
         return self._table.labels(index)

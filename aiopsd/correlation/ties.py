@@ -35,6 +35,7 @@ BOTH_ENDS: Final[tuple[tuple[str, str], ...]] = (
     ("service_name", "peer_service"),  # OpenTelemetry's spans, counted
     ("caller", "callee"),
 )
+_ENDS: Final = frozenset(one for one, _ in BOTH_ENDS)
 HUBBLE: Final = ("source", "destination")  # too common words to be believed of anyone else
 WORKLOADS: Final = ("deployment", "statefulset", "daemonset", "cronjob", "workload", "owner_name",
                     "created_by_name")  # fmt: skip
@@ -46,6 +47,7 @@ NOBODY: Final = frozenset({"", "unknown", "none", "<none>", "-"})
 TOLD_OF_OTHERS: Final = ("kube_", "container_", "kubelet_")  # their `service` is who tells
 FLOWS: Final = ("hubble_", "cilium_")
 TELLERS: Final = frozenset({"kubelet", "kube-state-metrics", "cadvisor", "node-exporter"})
+_NO_RUNNER: Final = NOBODY | TELLERS
 # A ReplicaSet's hash and a pod's suffix are of letters that make no words (apimachinery, rand).
 _RANDOM = "[bcdfghjklmnpqrstvwxz2456789]"
 _POD = re.compile(f"(.+?)(?:-{_RANDOM}{{5,10}})?-{_RANDOM}{{5}}")
@@ -56,8 +58,9 @@ _PORT = re.compile(r"(.+?):\d+")
 def ties(labels: Labels) -> list[Tie]:
     """All that these labels tell; of what stands at both ends of nothing, nothing."""
     name = labels.get("__name__", "")
+    pairs = () if _ENDS.isdisjoint(labels) else BOTH_ENDS
     found = [
-        Tie("calls", labels[a], labels[b], f"{a}/{b}") for a, b in BOTH_ENDS if _both(labels, a, b)
+        Tie("calls", labels[a], labels[b], f"{a}/{b}") for a, b in pairs if _both(labels, a, b)
     ]
     if name.startswith(FLOWS) and _both(labels, *HUBBLE):
         one, other = (_bare(labels[end]) for end in HUBBLE)
@@ -77,6 +80,8 @@ def _bare(name: str) -> str:
 def _owned(labels: Labels) -> list[Tie]:
     """Of Kubernetes: a pod is part of its workload, a ReplicaSet of its Deployment."""
     pod, replicas = labels.get("pod", ""), labels.get("replicaset", "")
+    if not (pod or replicas):
+        return []
     for label in WORKLOADS:
         owner = labels.get(label, "")
         if owner in NOBODY:
@@ -97,7 +102,7 @@ def _placed(labels: Labels, name: str) -> list[Tie]:
     found = []
     running = "pod" if labels.get("pod") else ""
     if not name.startswith(TOLD_OF_OTHERS):
-        running = next((r for r in RUNNING if labels.get(r, "") not in NOBODY | TELLERS), running)
+        running = next((r for r in RUNNING if labels.get(r, "") not in _NO_RUNNER), running)
     host = host_of(labels)
     if running and host:
         found.append(Tie("runs on", labels[running], host, f"{running}/host"))

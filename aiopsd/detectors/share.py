@@ -83,8 +83,8 @@ class Share:
 
     def _shares(self, batch: Batch) -> Floats:
         rows, at = self._rows, self._rows.of(batch.series)
-        for row in np.unique(at[rows["group"][at] < 0]).tolist():
-            rows["group"][row] = self._group(int(rows.series(np.array([row]))[0]))
+        new = np.unique(at[rows["group"][at] < 0])
+        rows["group"][new] = [self._group(index) for index in rows.series(new).tolist()]
         ok = np.isfinite(batch.values)
         np.add.at(rows["amount"], at[ok], np.clip(batch.values[ok], 0, MOST))
         _, known = rows.known()

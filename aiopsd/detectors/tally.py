@@ -6,8 +6,7 @@ until then.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
-from itertools import count
+from collections.abc import Callable, Collection, Sequence
 from typing import Final
 
 import numpy as np
@@ -102,15 +101,24 @@ class Tally:
         return groups
 
     def _meet(self, series: Indexes) -> None:
-        for index in np.unique(series[self.each.find(series) < 0]).tolist():
-            at, name = self.each.of(np.array([index], np.int32)), self._name(index)
-            number = self._groups.get(name)
-            if number is None:
-                used = set(self._groups.values())
-                number = self._groups[name] = next(n for n in count() if n not in used)
-                self.whole.of(np.array([number], np.int32))
-            self.each["group"][at] = number
-            self.each["bad"][at] = self._is_bad(index)
+        new = np.unique(series[self.each.find(series) < 0])
+        if not len(new):
+            return
+        at, indexes = self.each.of(new), new.tolist()
+        names = [self._name(index) for index in indexes]
+        self._number(names)
+        self.each["group"][at] = [self._groups[name] for name in names]
+        self.each["bad"][at] = [self._is_bad(index) for index in indexes]
+
+    def _number(self, names: Sequence[Group]) -> None:
+        """Gives rows to groups that are new; numbers are used again."""
+        new = [name for name in dict.fromkeys(names) if name not in self._groups]
+        if not new:
+            return
+        used = set(self._groups.values())
+        free = (n for n in range(len(used) + len(new)) if n not in used)
+        self._groups.update(zip(new, free, strict=False))
+        self.whole.of(np.array([self._groups[name] for name in new], np.int32))
 
     def of(self, at: At) -> At:
         """The rows of the groups of these rows."""

@@ -20,6 +20,7 @@ from typing import Final, TypeAlias
 MAX_COLUMNS, MAX_SAMPLE, HEAD_CHARS = 14, 500, 300
 STRONG: Final = 0.9
 HEADED: Final = 0.25  # lines that begin with a time; the others belong to the one before them
+_TIMED: Final = frozenset("TML")  # of which there is one in a header
 MAX_TEXTS: Final = 40  # trailing bracket groups with more are the message
 
 _COLUMN: Final = re.compile(
@@ -104,7 +105,8 @@ class Header:
     def learn(self, lines: Sequence[str]) -> bool:
         """True when the plan changed."""
         self._sample = [*self._sample[-MAX_SAMPLE:], *map(_row, lines)]
-        before, self.plan = self.plan, _planned(_headed(self._sample))
+        timed = any(not _TIMED.isdisjoint(letters) for letters, _ in self._sample)
+        before, self.plan = self.plan, _planned(_headed(self._sample)) if timed else ""
         return before != self.plan
 
     def end(self, text: str) -> int:
@@ -233,7 +235,7 @@ def _planned(sample: Sequence[Row]) -> str:
         end, gap, seen = len(plan), 0, seen + one
     while end and plan[end - 1] == "B" and groups[end - 1] > MAX_TEXTS:
         end -= 1
-    return plan[:end] if set(seen) & set("TML") else ""
+    return "" if _TIMED.isdisjoint(seen) else plan[:end]
 
 
 def _widened(rows: Sequence[str], column: str, at: list[int], one: str) -> int:

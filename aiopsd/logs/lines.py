@@ -109,8 +109,8 @@ def first_and_exception(text: str) -> str:
 def level_of(fields: Mapping[str, Any]) -> str:
     """By a label or field that is made for it; empty when there is none."""
     for key in _LEVEL_KEYS:
-        level = _LEVELS.get(str(fields.get(key, "")).lower())
-        if level:
+        told = fields.get(key)
+        if told and (level := _LEVELS.get(str(told).lower())):
             return level
     return ""
 

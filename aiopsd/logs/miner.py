@@ -66,7 +66,8 @@ class Miner:
         in the batch, or was not counted for five seconds."""
         # Two batches within one clock tick are still two ticks.
         now = self._time_s = max(batch.time_s, float(np.nextafter(self._time_s, np.inf)))
-        streams = {id(line.labels): line.labels for line in batch.lines}
+        labels = {id(line.labels): line.labels for line in batch.lines}
+        streams = {stream: self._stream(one) for stream, one in labels.items()}
         seen: Counter[tuple[int, Known]] = Counter()
         newest: dict[str, str] = {}
         read: list[tuple[LogLine, Known]] = []
@@ -80,7 +81,8 @@ class Miner:
                 seen[id(line.labels), known] += 1
         counts: Counter[int] = Counter()
         for (stream, known), n in seen.items():
-            counts[self._table.intern("", self._labels(streams[stream], known))] += n
+            told = self._labels(streams[stream], level_of(labels[stream]), known)
+            counts[self._table.intern("", told)] += n
         del counts[-1]  # the table is full
         self._seen |= dict.fromkeys(counts, now)
         counts.update(dict.fromkeys(self._silent(streams.values(), now), 0))
@@ -126,11 +128,11 @@ class Miner:
         self._names = {number: name for number, name in self._names.items() if number in known}
         self._named = {name: number for number, name in self._names.items()}
 
-    def _labels(self, labels: Labels, known: Known) -> Labels:
-        kept = self._stream(labels)
+    def _labels(self, stream: Labels, level: str, known: Known) -> Labels:
+        kept = dict(stream)
         if known.service and "service" not in kept:
             kept["service"] = known.service
-        level = level_of(labels) or known.level or UNKNOWN
+        level = level or known.level or UNKNOWN
         template = self._name(known.template)
         if fails(template, level):
             self._failed(kept, template)
@@ -147,19 +149,21 @@ class Miner:
     def _stream(self, labels: Labels) -> Labels:
         return {name: labels[name] for name in self._entity if labels.get(name)}
 
-    def _silent(self, streams: Iterable[Labels], now: float) -> list[int]:
+    def _silent(self, here: Iterable[Labels], now: float) -> list[int]:
         for index in [i for i, seen_s in self._seen.items() if seen_s < now - SILENT_SECS]:
             del self._seen[index], self._told[index]
-        here = [self._stream(labels) for labels in streams]
+        silent = [index for index, seen_s in self._seen.items() if seen_s < now]
+        if not silent:
+            return silent
+        streams, told = {frozenset(one.items()) for one in here}, self._told
         return [
             index
-            for index, seen_s in self._seen.items()
-            if seen_s < now
-            and (now - self._told[index] >= QUIET_SECS or self._stream_of(index) in here)
+            for index in silent
+            if now - told[index] >= QUIET_SECS or self._stream_of(index) in streams
         ]
 
-    def _stream_of(self, index: int) -> Labels:
-        return self._stream(self._table.labels(index))
+    def _stream_of(self, index: int) -> frozenset[tuple[str, str]]:
+        return frozenset(self._stream(self._table.labels(index)).items())
 
     def _keep(self, newest: Mapping[str, str]) -> None:
         for template, text in newest.items():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -10,6 +12,7 @@ from aiopsd.model import Indexes, Labels
 
 Groups_ = NDArray[np.intp]
 Key = tuple[tuple[str, str], ...]
+_REFUSED: Final = -2  # the table had no room for it
 
 
 class Numbers:
@@ -20,7 +23,7 @@ class Numbers:
         self._keys: list[Key | None] = []
         self._members: list[int] = []
         self._free: list[int] = []
-        self.series: Indexes = np.full(0, -1, np.int32)  # by group: its name in the table, or -1
+        self.series: Indexes = np.full(0, -1, np.int32)  # by group: its name in the table, or < 0
 
     def __len__(self) -> int:
         """One more than the largest number."""
@@ -82,7 +85,21 @@ class Groups(Numbers):
         self._rule, self._table = rule, table
 
     def named(self, numbers: Groups_) -> Indexes:
-        """What the table calls these groups; -1 where the table is full."""
-        for number in numbers[self.series[numbers] < 0].tolist():
-            self.series[number] = self._table.intern(self._rule, dict(self._keys[number] or ()))
-        return self.series[numbers]
+        """What the table calls these groups; less than 0 where it is full. What it refused is asked
+        for again only when there is room, or a full table would cost more than a good one."""
+        series = self.series
+        for number in numbers[series[numbers] == -1].tolist():
+            series[number] = self._interned(number)
+        refused = numbers[series[numbers] == _REFUSED]
+        if len(refused):
+            room = self._table.room(self._rule, len(refused))
+            for number in refused.tolist() if room else ():
+                series[number] = self._interned(number)
+                room -= int(series[number] >= 0)
+                if room <= 0:
+                    break
+        return series[numbers]
+
+    def _interned(self, number: int) -> int:
+        found = self._table.intern(self._rule, dict(self._keys[number] or ()), clean=True)
+        return found if found >= 0 else _REFUSED

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from random import Random
+from time import process_time
 
 import numpy as np
 import pytest
@@ -212,3 +213,17 @@ def test_a_forgotten_speaker_leaves_the_flood_to_another() -> None:
 def test_settings_that_mean_nothing_are_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="`"):
         flood(**wrong)
+
+
+def test_many_groups_at_once_take_no_longer_each() -> None:
+    """Sixteen times as many; a search for a free number each was 256 times as long."""
+
+    def secs(groups: int) -> float:
+        one = FloodSettings().build(lambda n: {"service": f"s{n}"})
+        batch = Batch("r", 1.0, np.arange(groups, dtype=np.int32), np.ones(groups))
+        begun = process_time()
+        one.observe(batch)
+        return process_time() - begun
+
+    secs(10)
+    assert secs(8000) < 48 * max(secs(500), 1e-3)

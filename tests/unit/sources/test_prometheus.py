@@ -145,9 +145,9 @@ class Counting(SeriesTable):
 
     asked = 0
 
-    def intern(self, rule: str, labels: Labels, source: str = "") -> int:
+    def intern(self, rule: str, labels: Labels, source: str = "", *, clean: bool = False) -> int:
         self.asked += 1
-        return super().intern(rule, labels, source)
+        return super().intern(rule, labels, source, clean=clean)
 
 
 async def test_known_series_cost_no_work_on_labels(server: ReplayPrometheus) -> None:

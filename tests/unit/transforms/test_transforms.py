@@ -321,6 +321,27 @@ def test_a_full_table_loses_groups_and_nothing_else() -> None:
     assert one.table.refused > 0
 
 
+def test_what_a_full_table_refused_is_asked_for_again_when_there_is_room() -> None:
+    one, asked = Stream("memory"), []
+    one.table.shares.limit = 5
+    intern = one.table.intern
+
+    def counted(rule: str, *rest: Any, **more: Any) -> int:
+        if rule:
+            asked.append(rule)
+        return intern(rule, *rest, **more)
+
+    one.table.intern = counted  # type: ignore[method-assign]
+    pods = {f"memory pod={n}": float(n) for n in range(4)}
+    one.feed(0.0, pods)
+    refused, first = one.table.refused, len(asked)
+    assert one.feed(1.0, pods) == {"pod=0": 0.0}
+    assert len(asked) == first
+    assert one.table.refused == refused + 3
+    one.table.shares.limit = 100
+    assert len(one.feed(2.0, pods)) == 4
+
+
 def test_members_that_come_and_go_leave_nothing_behind() -> None:
     one, sizes = Stream("requests", "rate", "pod"), []
     for generation in range(200):
