@@ -75,7 +75,11 @@ def _equal(one: str, other: str) -> bool:
 def merged(known: Change, other: Change) -> Change:
     """Both in one, under the id that is known, since the earlier of them. Versions come as a pair
     from one teller: to go back from one's to the other's would lead nowhere."""
-    pair = max((known, other), key=_knows)
+    if tellers(known) == tellers(other):  # it goes on, and more is known
+        version, previous = other.version or known.version, other.previous or known.previous
+    else:
+        pair = max((known, other), key=_knows)
+        version, previous = pair.version, pair.previous
     found = [one for one in (*tellers(known), *tellers(other)) if one]
     again = set(tellers(other)) <= set(tellers(known))  # what it says now, it says better
     labels = known.labels | other.labels if again else other.labels | known.labels
@@ -83,8 +87,8 @@ def merged(known: Change, other: Change) -> Change:
     return replace(
         known,
         time_s=min(known.time_s, other.time_s),
-        version=pair.version,
-        previous=pair.previous,
+        version=version,
+        previous=previous,
         author=OURS if by_us else known.author or other.author,
         source=", ".join(dict.fromkeys(found)),
         migration=known.migration or other.migration,
@@ -93,6 +97,6 @@ def merged(known: Change, other: Change) -> Change:
 
 
 def _knows(change: Change) -> tuple[bool, bool, bool]:
-    """What it came from, and a name for people."""
-    named = change.version
-    return bool(change.previous), bool(named), bool(named) and not _is_commit(named)
+    """What it is and came from, and a name for people."""
+    named = bool(change.version)
+    return named and bool(change.previous), named, named and not _is_commit(change.version)

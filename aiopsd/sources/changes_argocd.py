@@ -18,7 +18,9 @@ USUAL: Final = EVENTS
 def change_of(event: str, body: Body) -> Change:
     """One change for each sync of an application, whatever its newest phase."""
     application, begun = body.text("application"), body.text("started_at")
-    revision = body.text("revision")
+    revision, previous = body.text("revision", "wanted"), body.text("previous")
+    if previous == revision:  # its history knows this sync by now
+        previous = ""
     images = body.at("images")
     names = [one for one in images if isinstance(one, str)] if isinstance(images, list) else []
     return Change(
@@ -27,7 +29,7 @@ def change_of(event: str, body: Body) -> Change:
         time_s=body.time_s("started_at", "finished_at"),
         service=application,
         version=version(revision, revision),
-        previous=version(body.text("previous"), body.text("previous")),
+        previous=version(previous, previous),
         author=body.text("author"),
         labels=told(
             repository=body.text("repository"),

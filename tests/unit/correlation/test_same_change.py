@@ -109,6 +109,14 @@ def test_a_change_that_goes_on_is_told_anew_under_its_id() -> None:
     assert (one.id, one.labels["state"], one.time_s) == (LABEL.id, "success", T0 + 80)
 
 
+def test_what_goes_on_keeps_what_was_known_of_it() -> None:
+    """Argo CD knows the one before only while it is at it, and the new one for sure at the end."""
+    begun = change("argocd", id="s", previous="a" * 12)
+    ended = change("argocd", 40, id="s", version="b" * 12)
+    both = merged(begun, ended)
+    assert (both.version, both.previous, both.time_s) == ("b" * 12, "a" * 12, T0)
+
+
 def test_the_ledger_is_the_same_after_a_restart() -> None:
     """The journal has what was told, in order."""
     told = [GITHUB, LABEL, change("github", 400, version="c" * 12), change("x", 401, kind="flag")]

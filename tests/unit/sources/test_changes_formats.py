@@ -165,7 +165,8 @@ def test_the_other_hooks_of_gitlab() -> None:
 
 SYNC = {
     "application": "checkout", "namespace": "shop", "phase": "Succeeded", "author": "alice",
-    "repository": "https://git.example.com/shop.git", "revision": "ad2a5cc1" * 5, "previous": None,
+    "repository": "https://git.example.com/shop.git", "revision": "ad2a5cc1" * 5,
+    "wanted": "ad2a5cc1" * 5, "previous": "ad2a5cc1" * 5,
     "started_at": "2026-11-24T10:00:00Z", "finished_at": "2026-11-24T10:00:40Z",
     "images": ["registry.example.com/checkout:v2.3.1"],
 }  # fmt: skip
@@ -177,8 +178,12 @@ def test_a_sync_of_argo_cd() -> None:
     assert (change.service, change.version, change.author) == ("checkout", "ad2a5cc1ad2a", "alice")
     assert change.time_s == at("2026-11-24T10:00:00Z")  # it works since it began
     assert change.labels["image"] == "registry.example.com/checkout:v2.3.1"
-    running = changes_argocd.change_of("running", Body(SYNC | {"finished_at": None}, NOW_S))
-    assert running.id == change.id
+    assert change.previous == ""
+    running = changes_argocd.change_of("running", Body(
+        SYNC | {"finished_at": None, "revision": None, "previous": "0b5e" * 10}, NOW_S
+    ))  # fmt: skip
+    assert (running.id, running.version) == (change.id, change.version)
+    assert running.previous == "0b5e0b5e0b5e"
 
 
 def test_a_build_of_jenkins() -> None:
