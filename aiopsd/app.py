@@ -29,6 +29,8 @@ from aiopsd.contracts import (
 from aiopsd.correlation.anomaly_ranking import EvidenceRanker
 from aiopsd.correlation.changes import VALUE, Ledger, VersionWatch
 from aiopsd.correlation.grouping import Grouping, GroupingLimits
+from aiopsd.correlation.quiet.quiet import Quiet
+from aiopsd.correlation.quiet.storm import Storm
 from aiopsd.correlation.topology import Topology
 from aiopsd.detectors.suspicious import evidence
 from aiopsd.detectors.watch import SERVICE_LABELS, RuleInfo, Watch
@@ -47,6 +49,7 @@ from aiopsd.pipeline.facts import Facts
 from aiopsd.pipeline.healing import Healing
 from aiopsd.pipeline.listening import Listening
 from aiopsd.pipeline.oversize import Oversize
+from aiopsd.pipeline.quieting import Quieting
 from aiopsd.pipeline.state import REMEMBER_SECS, State, restore, rewound
 from aiopsd.pipeline.telling import Outbox
 from aiopsd.pipeline.warming import Warming
@@ -106,8 +109,13 @@ class House:
         ledger = Ledger()
         for change in await self.store.current(Change, since_s=now_s - REMEMBER_SECS):
             ledger.add(rewound(change, now_s))
+        self.quieting = self._quieting(state)
         correlating = Correlating(
-            grouping, Topology(self.config.daemon.topology), ledger, EvidenceRanker()
+            grouping,
+            Topology(self.config.daemon.topology),
+            ledger,
+            EvidenceRanker(),
+            self.quieting,
         )
         listening = Listening(self.detection, self.telemetry, self.sources, self._every_secs())
         self.pipeline = Pipeline(
@@ -115,7 +123,7 @@ class House:
             detection=self.detection,
             correlating=correlating,
             healing=self._healing(state),
-            outboxes={n: Outbox(n, one, self.telemetry) for n, one in self.notifiers.items()},
+            outboxes=self._outboxes(state),
             store=self.store,
             state=state,
             telemetry=self.telemetry,
@@ -312,6 +320,23 @@ class House:
             for name, settings in self.config.daemon.notifiers.items()
         }
 
+    def _outboxes(self, state: State) -> dict[str, Outbox]:
+        def told(name: str, incident: str) -> bool:
+            return f"{name}/{incident}" in state.deliveries
+
+        return {
+            name: Outbox(name, one, self.telemetry, partial(told, name))
+            for name, one in self.notifiers.items()
+        }
+
+    def _quieting(self, state: State) -> Quieting:
+        daemon = self.config.daemon
+        storm = Storm(daemon.automation.storm_incidents)
+        storm.restore(state.incidents.values())
+        windows = [one.window() for one in daemon.maintenance]
+        quiet = Quiet(state.silences, windows, EvidenceRanker(), storm)
+        return Quieting(quiet, state, self.telemetry, daemon.sources, daemon.notifiers)
+
     def _healing(self, state: State) -> Healing:
         numbers = self._metrics()
         reach = Reach(
@@ -329,12 +354,18 @@ class House:
         warm_s = self.clock() + WARM_SECS
 
         def house(now_s: float) -> GateHouse:
-            lately = [i for i in state.incidents.values() if i.opened_s > now_s - STORM_SECS]
+            lately = [
+                i
+                for i in state.incidents.values()
+                if i.opened_s > now_s - STORM_SECS and (i.muted is None or i.muted.code == "storm")
+            ]
             return GateHouse(
                 ceiling=automation.ceiling,
                 warm_s=warm_s,
                 settle_secs=float(automation.settle),
                 blind=self.facts.ready(),
+                storm=self.quieting.storming(),
+                off_limits=lambda root: self.quieting.quiet.off_limits(root, now_s),
                 opened_lately=len(lately),
                 storm_incidents=automation.storm_incidents,
                 runs_per_hour=automation.runs_per_hour,

@@ -33,6 +33,10 @@ def check_parts(document: Document, settings: DaemonSettings, base: Path) -> Non
                 document.complain((room, name, key, "="), wrong)
     if lack := lacking("warm_start", settings.warm_start):
         document.complain(("warm_start",), lack)
+    names = [window.name for window in settings.maintenance]
+    for at, name in enumerate(names):
+        if name in names[:at]:
+            document.complain(("maintenance", at, "name", "="), f"two windows are called {name!r}")
     for path, wrong in _hooks(settings):
         document.complain(path, wrong)
 

@@ -8,6 +8,7 @@ from typing import Literal
 
 import msgspec
 
+from aiopsd.config.maintenance import MaintenanceSettings
 from aiopsd.config.redaction import RedactionSettings
 from aiopsd.detectors import DetectorSettings
 from aiopsd.executors import ExecutorSettings
@@ -221,6 +222,7 @@ class DaemonSettings(Settings, frozen=True, kw_only=True):
     executors: dict[str, ExecutorSettings] = {}
     automation: AutomationSettings = AutomationSettings()
     incidents: IncidentSettings = IncidentSettings()
+    maintenance: tuple[MaintenanceSettings, ...] = ()
     topology: dict[str, tuple[str, ...]] = {}
     web: WebSettings = WebSettings()
     limits: LimitSettings = LimitSettings()

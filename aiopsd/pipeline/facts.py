@@ -44,6 +44,7 @@ class Facts:
             "changes": self._pipeline.ledger.newest,
             "decisions": lambda: sorted(state.decisions.values(), key=lambda d: -d.time_s),
             "halts": self._halts.halts,
+            "silences": lambda: sorted(state.silences.values(), key=lambda s: -s.created_s),
             "health": lambda: [
                 {"part": part, "since_s": since_s, "reason": reason}
                 for part, (since_s, reason) in self._telemetry.gone.items()

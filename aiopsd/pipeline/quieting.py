@@ -64,6 +64,12 @@ class Quieting:
             grouping.put(incident)
         return changed
 
+    def storming(self) -> str:
+        """What breaks at once; "" where nothing does, or people have resolved it."""
+        known = (i for i in self._state.incidents.values() if not i.closed)
+        on = any(one.rule == RULE for i in known for one in i.anomalies)
+        return self.quiet.storm.said() if on else ""
+
     async def add(
         self,
         matchers: Sequence[str],

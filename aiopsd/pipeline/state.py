@@ -44,8 +44,18 @@ class State:
                 self.silences[event.id] = event
 
     def troubled(self, now_s: float) -> frozenset[str]:
-        """Services with an open incident; one that lasts for long is how things are."""
-        return frozenset(
+        """Services with an open incident, and those that maintenance names; what lasts for long is
+        how things are."""
+        mended = frozenset(
+            one.value
+            for silence in list(self.silences.values())
+            if silence.kind == "maintenance"
+            and not silence.closed
+            and 0 <= now_s - silence.starts_s < TROUBLE_SECS
+            for one in silence.matchers
+            if (one.label, one.op) == ("service", "=")
+        )
+        return mended | frozenset(
             service
             for incident in list(self.incidents.values())
             if not incident.closed and now_s - incident.opened_s < TROUBLE_SECS

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
+from collections.abc import Callable
 
 from aiopsd.contracts import Notifier
 from aiopsd.errors import Refused, Unreachable
@@ -18,12 +19,22 @@ FIRST_WAIT_SECS, LONGEST_WAIT_SECS = 1.0, 60.0
 
 
 class Outbox:
-    """Coalesces by thing; keeps the order in which things first had news."""
+    """Coalesces by thing; keeps the order in which things first had news.
 
-    def __init__(self, name: str, notifier: Notifier, telemetry: Telemetry) -> None:
+    What is muted is not told. Who was ``told`` of it before hears that it is muted, and its end.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        notifier: Notifier,
+        telemetry: Telemetry,
+        told: Callable[[str], bool] = lambda _: False,
+    ) -> None:
         self.name = name
         self._notifier = notifier
         self._telemetry = telemetry
+        self._told = told
         self._waiting: dict[tuple[str, str], Event] = {}
         self._unheard: set[tuple[str, str]] = set()  # told in vain: until heard, it is not back
         self._news = asyncio.Event()
@@ -51,6 +62,9 @@ class Outbox:
                 continue
             key = next(iter(self._waiting))
             event = self._waiting.pop(key)
+            if isinstance(event, Incident) and event.muted and not self._told(event.id):
+                self._unheard.discard(key)
+                continue
             try:
                 await self._notifier.notify(event)
             except Unreachable as error:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import takewhile
 from typing import Literal
 
-from aiopsd.model import Decision, Halt, Mode, Reason, Run
+from aiopsd.model import Decision, Halt, Mode, Muted, Reason, Run, Suspect
 from aiopsd.remediation import expressions
 from aiopsd.remediation.expressions import ExpressionError
 from aiopsd.remediation.matching import Plan
@@ -33,6 +33,8 @@ class House:
     warm_s: float = 0.0  # until then it has just started: it looks, and does not act
     settle_secs: float = 0.0  # for so long the first suspect must have been the same
     blind: str = ""  # why it cannot see now; "" when it can
+    storm: str = ""  # what breaks at once, while it does; "" when nothing does
+    off_limits: Callable[[Suspect], Muted | None] = lambda _: None  # a silence over whom it acts on
     opened_lately: int = 0  # incidents opened within the last five minutes
     storm_incidents: int = 10
     runs_per_hour: int = 20
@@ -87,6 +89,7 @@ def _objections(
 ) -> Iterator[No]:
     """Every reason against it, the gravest first."""
     yield from _switches(plan, halts, house)
+    yield from _quiet(plan, house)
     yield from _records(plan, history, now_s)
     yield from _limits(plan, history, now_s, house)
     yield from _sight(plan, now_s, house)
@@ -122,6 +125,16 @@ def _switches(plan: Plan, halts: Iterable[Halt], house: House) -> Iterator[No]:
             what = "everything" if halt.id == "*" else halt.id
             said = f": {halt.reason}" if halt.reason else ""
             yield "hold", _reason("halted", f"{what} is halted by {halt.by}{said}")
+
+
+def _quiet(plan: Plan, house: House) -> Iterator[No]:
+    """Whoever silences something may be at work on it."""
+    muted = plan.incident.muted or house.off_limits(plan.root)
+    if muted is not None:
+        numbers = {} if muted.until_s is None else {"until_s": muted.until_s}
+        yield "hold", Reason(code=muted.code, text=muted.text, numbers=numbers)
+    if house.storm:
+        yield "hold", _reason("storm", house.storm)
 
 
 def _records(plan: Plan, history: Sequence[Run], now_s: float) -> Iterator[No]:
