@@ -117,7 +117,8 @@ class House:
             EvidenceRanker(),
             self.quieting,
         )
-        listening = Listening(self.detection, self.telemetry, self.sources, self._every_secs())
+        answering = {rule.id: self.config.answering(rule) for rule in self.config.rules}
+        listening = Listening(self.detection, self.telemetry, answering, self._every_secs())
         self.pipeline = Pipeline(
             sources=self.sources,
             detection=self.detection,

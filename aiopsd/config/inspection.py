@@ -19,10 +19,15 @@ from aiopsd.model import Mode
 from aiopsd.remediation.playbook import Playbook, load_playbook
 from aiopsd.settings import Reader, Settings
 from aiopsd.sources.alertmanager import AlertmanagerSettings
+from aiopsd.sources.changes import ChangesSettings
 from aiopsd.sources.loki import LokiSettings
 from aiopsd.sources.prometheus import PrometheusSettings
 
 NOTHING: Final[frozenset[str]] = frozenset()
+LINE_VALUES: Final = {
+    "level": ("debug", "info", "warning", "error", "critical", "unknown"),
+    "speaks": ("failure",),
+}
 STREAMED_SECS = 15.0  # a streamed rule has news when its source has: seldom less often than this
 
 
@@ -55,6 +60,13 @@ class Config:
         if rule.logql:
             return rule.source or next(iter(_askable(self.daemon, LokiSettings)), None)
         return rule.source or self.querier
+
+    def answering(self, rule: RuleSettings) -> tuple[str, ...]:
+        """The sources of which any may have what this rule looks at."""
+        if self.streamed(rule):
+            return tuple(_streaming(self.daemon))
+        asked = self.asked(rule)
+        return (asked,) if asked else ()
 
     def every_secs(self, rule: RuleSettings) -> float:
         """How often this rule has news: its own word, else its source's."""
@@ -113,10 +125,10 @@ def _askable(settings: DaemonSettings, kind: type[Settings] = PrometheusSettings
     return [n for n, one in settings.sources.items() if isinstance(one, kind)]
 
 
-def _streams(settings: DaemonSettings) -> bool:
-    """Some source hands over raw series or log lines."""
-    others = (PrometheusSettings, AlertmanagerSettings)
-    return any(not isinstance(one, others) for one in settings.sources.values())
+def _streaming(settings: DaemonSettings) -> list[str]:
+    """Sources that hand over raw series or log lines."""
+    others = (PrometheusSettings, AlertmanagerSettings, ChangesSettings)
+    return [name for name, one in settings.sources.items() if not isinstance(one, others)]
 
 
 @dataclass
@@ -173,7 +185,7 @@ class _Inspection:
                 owner[rule.id] = document.file
                 for key, wrong in self._unanswered(rule):
                     document.complain(("rules", index, key), f"rule {rule.id!r}: {wrong}")
-                for label, wrong in _never_bad(rule):
+                for label, wrong in (*_never_bad(rule), *_never_said(rule)):
                     place = ("rules", index, "detector", "bad", label)
                     document.complain(place, f"rule {rule.id!r}: {wrong}")
                 if lack := lacking(f"rule {rule.id!r}", rule.detector):
@@ -210,7 +222,7 @@ class _Inspection:
         elif rule.promql and not rule.select and not known:
             yield "promql", ("PromQL needs a source of type prometheus; without one, write "
                              "`select`")  # fmt: skip
-        elif not (rule.promql and known) and not _streams(self.settings):
+        elif not (rule.promql and known) and not _streaming(self.settings):
             yield "select", ("`select` needs a source that hands over raw series or lines, such "
                              "as scrape or loki")  # fmt: skip
 
@@ -258,6 +270,18 @@ def _never_bad(rule: RuleSettings) -> Iterator[tuple[str, str]]:
     if rule.select and rule.by and isinstance(rule.detector, FloodSettings):
         for label in rule.detector.bad.keys() - set(rule.by):
             yield label, f"`by` does not keep the label {label!r}; it keeps {', '.join(rule.by)}"
+
+
+def _never_said(rule: RuleSettings) -> Iterator[tuple[str, str]]:
+    """Of a flood of log lines: values that its labels never have."""
+    if not (rule.select and isinstance(rule.detector, FloodSettings)):
+        return
+    if "log_lines" in rule.select:
+        for label, known in LINE_VALUES.items():
+            for value in rule.detector.bad.get(label, ()):
+                if value not in known:
+                    told = ", ".join(known)
+                    yield label, f"no line has {label}={value!r}; it is one of {told}"
 
 
 def _promql(playbook: Playbook) -> Iterator[Path_]:

@@ -23,6 +23,7 @@ from aiopsd.settings import Duration, Settings
 GROWN: Final = 2.0  # times its usual share of all; less is only more traffic
 STILL: Final = 0.5  # of the way to the bar: a flood goes on
 LOUDER: Final = 1e15  # than anything that came
+RARE: Final = frozenset({"speaks"})  # labels that series have only where they are bad
 TIRED: Final = 1.5  # each flood makes the next bar so much higher, for a week
 
 
@@ -55,6 +56,7 @@ class Flood:
         self._tally = Tally(self._group, self._is_bad)
         self._each, self._whole = self._tally.each, self._tally.whole
         self._ticks = 0
+        self._missing = {*settings.bad} - RARE  # labels of the bad that no series had so far
 
     def _group(self, index: int) -> Group:
         labels = self._labels(index)
@@ -62,6 +64,8 @@ class Flood:
 
     def _is_bad(self, index: int) -> bool:
         labels = self._labels(index)
+        if self._missing:
+            self._missing.difference_update(labels)
         return all(labels.get(one, "") in values for one, values in self.settings.bad.items())
 
     def observe(self, batch: Batch) -> Scores:
@@ -74,6 +78,12 @@ class Flood:
             self._judge(closing)
             self._tally.settle(closing)
         return self._scores(batch, groups)
+
+    def lacks(self) -> str:
+        """Of a label that only bad ones have nobody knows whether it will come."""
+        if not self._missing or not len(self._each):
+            return ""
+        return f"flood needs the label {min(self._missing)!r} (`bad`); none of them has it"
 
     def troubled(self, services: Collection[str]) -> None:
         """Those with an open incident: nothing that comes there now is a lesson."""
@@ -184,9 +194,10 @@ class Flood:
         self._tally.forget(series)
 
     def save(self) -> bytes:
-        return pack("flood", 2, self._tally.save(), self._ticks)
+        return pack("flood", 2, self._tally.save(), self._ticks, sorted(self._missing))
 
     def load(self, saved: bytes) -> None:
-        tally, ticks = unpack("flood", 2, saved, tuple[Saved, int])
+        shape = tuple[Saved, int, frozenset[str]]
+        tally, self._ticks, missing = unpack("flood", 2, saved, shape)
         self._tally.load(*tally)
-        self._ticks = ticks
+        self._missing &= missing

@@ -128,6 +128,11 @@ class OddSessions:
         ]
         return self._clean(f"{session.key}: {'; '.join(told)}")
 
+    @property
+    def looking(self) -> bool:
+        """Of some writer too little was read to know what names its sessions."""
+        return any(one.pattern is None for one in self._writers.values())
+
     def why(self, labels: Mapping[str, str]) -> str:
         """Of the worst of the newest strange sessions of this series: its id, and what came."""
         name = next(((one, labels[one]) for one in WRITER if labels.get(one)), ("", ""))

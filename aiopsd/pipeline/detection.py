@@ -16,7 +16,7 @@ from aiopsd.contracts import Doubting, Lesson, Needing, Sparing, Teachable
 from aiopsd.correlation.changes import VersionWatch
 from aiopsd.correlation.ties import Tie
 from aiopsd.detectors.watch import Watch
-from aiopsd.logs import Miner
+from aiopsd.logs import ODD_SESSIONS, Miner
 from aiopsd.model import (
     Anomaly,
     Batch,
@@ -57,6 +57,7 @@ class Hearing:
     lacks: str = ""
     beyond: int = 0  # samples left out, see ``contracts.Sparing``
     selected: tuple[int, ...] = ()  # raw series that these are made of, by side
+    waits: bool = False  # too little was read so far for it to have any
 
 
 class Detection:
@@ -204,12 +205,15 @@ class Detection:
                 for name, watch in self.watches.items()
                 if name not in self.transforms.unruled
             }
+            odd = self.miner.odd
+            waiting = self.transforms.looking_at(ODD_SESSIONS) if odd and odd.looking else ()
             return {
                 name: Hearing(
                     series[name],
                     one.lacks() if isinstance(one, Needing) and series[name] else "",
                     one.beyond if isinstance(one, Sparing) else 0,
                     self.transforms.selected(name),
+                    name in waiting,
                 )
                 for name, one in (judges | dict(self.versions)).items()
             }

@@ -15,6 +15,7 @@ from aiopsd.telemetry import Telemetry, log
 
 LOOK_SECS = 15.0
 PATIENCE_SECS = 120.0  # groups, histograms and targets come together by and by
+AWAY_SECS = 3600.0  # a source that is away for longer is no excuse
 TICKS = 2  # of a rule, that it is given at least
 
 
@@ -25,9 +26,10 @@ class Listening:
         self,
         detection: Detection,
         telemetry: Telemetry,
-        sources: Collection[str],
+        sources: Mapping[str, Collection[str]],
         every_secs: Mapping[str, float],
     ) -> None:
+        """``sources``: by rule, those of which any may have what it looks at."""
         self.heard: Mapping[str, Hearing] = {}
         self.mute: dict[str, str] = {}
         self._detection = detection
@@ -35,7 +37,7 @@ class Listening:
         self._patience_secs = {
             rule: max(PATIENCE_SECS, TICKS * secs) for rule, secs in every_secs.items()
         }
-        self._since: dict[str, float] = {}
+        self._since: dict[tuple[str, bool], float] = {}  # rule, whether a source of it is away
         self._named: set[str] = set()
         for rule in every_secs:
             self._gauges(rule)
@@ -54,17 +56,19 @@ class Listening:
         loop = asyncio.get_running_loop()
         while True:
             self.heard = await asyncio.to_thread(self._detection.hearing)
-            self.look(loop.time(), blind=bool(self._telemetry.silent(self._sources)))
+            self.look(loop.time())
             await asyncio.sleep(LOOK_SECS)
 
-    def look(self, now: float, *, blind: bool = False) -> None:
-        """``blind``: a source is away, which may be why there is nothing to hear."""
-        found = dict(self._found(blind=blind))
-        self._since = {rule: self._since.get(rule, now) for rule in found}
+    def look(self, now: float) -> None:
+        found = dict(self._found())
+        self._since = {
+            (rule, bool(away)): self._since.get((rule, bool(away)), now)
+            for rule, (_, away) in found.items()
+        }
         self.mute = {
-            rule: why
-            for rule, why in found.items()
-            if now - self._since[rule] >= self._patience_secs.get(rule, PATIENCE_SECS)
+            rule: f"{why}; {away} is away" if away else why
+            for rule, (why, away) in found.items()
+            if now - self._since[rule, bool(away)] >= self._patience(rule, away)
         }
         for rule, why in self.mute.items():
             if rule not in self._named:
@@ -75,12 +79,18 @@ class Listening:
             log.info("no longer mute rule=%s", rule)
         self._named = (self._named | self.mute.keys()) & found.keys()
 
-    def _found(self, *, blind: bool) -> Iterator[tuple[str, str]]:
+    def _patience(self, rule: str, away: str) -> float:
+        usual = self._patience_secs.get(rule, PATIENCE_SECS)
+        return max(usual, AWAY_SECS) if away else usual
+
+    def _found(self) -> Iterator[tuple[str, tuple[str, str]]]:
+        """Rules that hear nothing of use, why, and which of their sources are away."""
         for rule, one in self.heard.items():
             if one.lacks:
-                yield rule, f"hears {one.series} series but can judge none: {one.lacks}"
-            elif not one.series and not blind:
-                yield rule, f"hears no series: {_nothing(one.selected)}"
+                yield rule, (f"hears {one.series} series but can judge none: {one.lacks}", "")
+            elif not one.series and not one.waits:
+                away = sorted(self._telemetry.silent(self._sources.get(rule, ())))
+                yield rule, (f"hears no series: {_nothing(one.selected)}", ", ".join(away))
 
 
 def _nothing(selected: tuple[int, ...]) -> str:

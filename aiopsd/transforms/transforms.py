@@ -53,6 +53,11 @@ class Transforms:
         """How many raw series this rule selects, on each side; nothing for one not streamed."""
         return self._flows[rule].selected if rule in self._flows else ()
 
+    def looking_at(self, name: str) -> frozenset[str]:
+        """The rules that look at this metric."""
+        flows = self._flows.items()
+        return frozenset(rule for rule, flow in flows if flow.selection.interested(name))
+
     def named(self, rule: str, labels: Labels) -> tuple[str, Labels]:
         """Under which rule and labels the table has the series of an anomaly."""
         raw = self._unruled.named(rule, labels) if self._unruled else None

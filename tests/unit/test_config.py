@@ -368,6 +368,23 @@ rules:
     assert not [one for one in folder.problems() if "floods.yaml" in one]
 
 
+def test_bad_lines_by_values_that_no_line_has(folder: Folder) -> None:
+    flood = """pack: floods
+rules:
+  - id: errors_flood
+    select: log_lines
+    by: [service, level, speaks]
+    detector: {type: flood, bad: {level: [error, fatal], speaks: [failures]}}
+"""
+    folder.write("rules/floods.yaml", flood)
+    assert [one for one in folder.problems() if "floods.yaml" in one] == [
+        "rules/floods.yaml:6:35: rule 'errors_flood': no line has level='fatal'; "
+        "it is one of debug, info, warning, error, critical, unknown",
+        "rules/floods.yaml:6:58: rule 'errors_flood': no line has speaks='failures'; "
+        "it is one of failure",
+    ]
+
+
 def test_a_wrong_rule_does_not_hide_the_next(folder: Folder) -> None:
     folder.write("rules/mine.yaml", RULES.replace("for: 1m", "for: 1").replace("p95", "p0x"))
     assert [line.split(":")[1] for line in folder.problems()] == ["7", "9"]

@@ -12,13 +12,15 @@ from aiopsd.correlation.changes import VersionWatch
 from aiopsd.detectors.band import BandSettings
 from aiopsd.detectors.burn import BurnSettings
 from aiopsd.detectors.drift import DriftSettings
+from aiopsd.detectors.flood import FloodSettings
 from aiopsd.detectors.halfspace import HalfspaceSettings
 from aiopsd.detectors.peer import PeerSettings
 from aiopsd.detectors.watch import Builder, RuleInfo, Watch
 from aiopsd.logs import Miner
-from aiopsd.model import Batch, Labels
+from aiopsd.logs.odd_sessions import LOOK
+from aiopsd.model import Batch, Labels, LogBatch, LogLine
 from aiopsd.pipeline.detection import Detection
-from aiopsd.pipeline.listening import PATIENCE_SECS, Listening
+from aiopsd.pipeline.listening import AWAY_SECS, PATIENCE_SECS, Listening
 from aiopsd.series import SeriesTable
 from aiopsd.telemetry import Telemetry
 from aiopsd.transforms import Transforms, compile_selection
@@ -39,7 +41,7 @@ class World:
             self.table, Miner(self.table), Transforms({}, self.table, None), watches, versions
         )
         self.telemetry = Telemetry(lambda: 0.0)
-        self.listening = Listening(self.detection, self.telemetry, {"prom"}, {"it": 15.0})
+        self.listening = Listening(self.detection, self.telemetry, {"it": ["prom"]}, {"it": 15.0})
 
     def hear(self, series: Sequence[Labels], value: float = 0.5) -> None:
         for tick in range(3):
@@ -49,8 +51,7 @@ class World:
 
     def after(self, secs: float) -> str:
         self.listening.heard = self.detection.hearing()
-        blind = bool(self.telemetry.silent({"prom"}))
-        self.listening.look(secs, blind=blind)
+        self.listening.look(secs)
         return self.listening.mute.get("it", "")
 
     def why(self) -> str:
@@ -76,6 +77,8 @@ class World:
          "burn needs the label 'code'; none of them has it"),
         (BurnSettings(objective=0.99), PODS, 12.0,
          "burn without `label` needs ratios from 0 to 1; no value so far was one"),
+        (FloodSettings(bad={"levle": ("error",)}), PODS, 0.5,
+         "flood needs the label 'levle' (`bad`); none of them has it"),
         (None, PODS, 1.0, "change needs the labels 'version' and 'service'; none of them has both"),
     ],
 )  # fmt: skip
@@ -99,6 +102,7 @@ def test_what_cannot_be_judged_is_named(
         (BurnSettings(objective=0.99, label="pod"), PODS),
         (BurnSettings(objective=0.99), PODS),
         (BandSettings(), PODS),
+        (FloodSettings(bad={"speaks": ("failure",), "pod": ("a9",)}), PODS),  # so far all is calm
         (None, [{"service": "a", "version": "1"}]),
     ],
 )
@@ -135,6 +139,41 @@ def test_while_its_source_is_away_nothing_is_said_of_it() -> None:
     assert world.after(3 * PATIENCE_SECS) != ""
 
 
+def test_another_source_that_is_away_is_no_excuse() -> None:
+    world = World(BandSettings())
+    world.telemetry.went("mail", "no answer")
+    assert world.why() == "hears no series: what it asks or selects is not there"
+
+
+def test_after_an_hour_its_own_source_is_none_either() -> None:
+    world = World(BandSettings())
+    world.telemetry.went("prom", "no answer")
+    assert world.after(0.0) == world.after(AWAY_SECS - 1) == ""
+    said = "hears no series: what it asks or selects is not there; prom is away"
+    assert world.after(AWAY_SECS) == said
+
+
+def test_what_names_sessions_is_looked_for_first() -> None:
+    world = World(BandSettings())
+    table = world.table
+    selection = {"it": compile_selection("log_odd_sessions", "value", ("service",))}
+    miner = Miner(table, sessions=None)
+    world.detection = Detection(
+        table, miner, Transforms(selection, table, None), world.detection.watches, {}
+    )
+    world.listening._detection = world.detection
+
+    def hear(first: int, lines: int) -> None:
+        said = (LogLine(1, {"service": "a"}, f"line {n} of none") for n in range(lines))
+        world.detection.observe("prom", [LogBatch(1e9 + first, tuple(said))], {})
+
+    hear(0, 100)
+    assert world.why() == ""
+    hear(1, LOOK)
+    assert world.after(2 * PATIENCE_SECS) == ""
+    assert world.after(3 * PATIENCE_SECS).startswith("hears no series: ")
+
+
 def test_it_is_logged_once_and_when_it_is_over(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     world = World(PeerSettings(min_peers=3))
@@ -159,7 +198,7 @@ def test_that_nothing_answers_may_be_as_it_should_be(caplog: pytest.LogCaptureFi
 
 def test_who_is_asked_seldom_gets_its_time() -> None:
     world = World(BandSettings())
-    listening = Listening(world.detection, world.telemetry, {"prom"}, {"it": 3600.0})
+    listening = Listening(world.detection, world.telemetry, {}, {"it": 3600.0})
     listening.heard = world.detection.hearing()
     listening.look(0.0)
     listening.look(3600.0)
