@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from aiopsd.contracts import Evidence, Ranker
 from aiopsd.correlation.changes import Ledger
 from aiopsd.correlation.grouping import Grouping
-from aiopsd.correlation.topology import Topology
+from aiopsd.correlation.topology import Link, Topology
 from aiopsd.model import Incident
 from aiopsd.pipeline.detection import Findings
 from aiopsd.pipeline.publishing import Publish
@@ -36,6 +36,10 @@ class Correlating:
         self._quieting = quieting
         self._ranked_s: dict[str, float] = {}
         self._told: dict[str, Incident] = {}  # open ones, as they were published last
+
+    def links(self, now_s: float) -> list[Link]:
+        """Who calls whom and what runs where, with origin and age."""
+        return self._topology.links(now_s)
 
     async def absorb(
         self, found: Findings, now_s: float, publish: Publish, *, blind: bool = False

@@ -42,6 +42,7 @@ class Facts:
             "incidents": lambda: sorted(state.incidents.values(), key=lambda i: -i.opened_s),
             "runs": lambda: sorted(state.runs.values(), key=lambda r: -r.started_s),
             "changes": self._pipeline.ledger.newest,
+            "topology": lambda: self._pipeline.correlating.links(self._pipeline.clock()),
             "decisions": lambda: sorted(state.decisions.values(), key=lambda d: -d.time_s),
             "halts": self._halts.halts,
             "silences": lambda: sorted(state.silences.values(), key=lambda s: -s.created_s),

@@ -75,7 +75,7 @@ def _listing(facts: Facts) -> Handler:
     async def handler(request: web.Request) -> web.Response:
         found = facts.listing(request.match_info["what"])
         if found is None:
-            known = "incidents, runs, decisions, changes, silences, halts, health, mute"
+            known = "incidents, runs, decisions, changes, topology, silences, halts, health, mute"
             raise web.HTTPNotFound(text=f"known: {known}")
         return web.Response(body=msgspec.json.encode(found), content_type="application/json")
 

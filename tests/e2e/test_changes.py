@@ -91,6 +91,7 @@ async def test_five_senders_a_fault_and_a_restart(
     )
     (daemon.folder / "hook").write_text(SECRET)
     (daemon.folder / "signing").write_text(f"whsec_{KEY}")
+    exporter.gauges['calls{client="web",server="api"}'] = 1.0
     await daemon.start()
     answers = await asyncio.to_thread(tell, daemon)
     assert answers == dict.fromkeys(answers, 200) | {"nobody": 401, "forger": 401}
@@ -104,6 +105,13 @@ async def test_five_senders_a_fault_and_a_restart(
     metrics = daemon.get("/metrics")[1]
     assert 'aiopsd_repeated_deliveries_total{part="github"} 1' in metrics
     assert 'aiopsd_refused_requests_total{part="github"} 2' in metrics
+
+    (link,) = await daemon.until(
+        lambda: [one for one in daemon.listing("topology") if one["one"] == "web"]
+    )
+    assert (link["kind"], link["other"]) == ("calls", "api")
+    assert link["origin"] == "client/server"
+    assert link["first_s"] <= link["last_s"] <= time.time()
 
     exporter.gauges[SICK] = 1.0
     incident = await daemon.until(daemon.open_incidents)
