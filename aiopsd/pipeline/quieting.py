@@ -6,7 +6,7 @@ People's hand-overs are ``add`` and ``end``; both raise Refused. Everything is j
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Literal
 
 from aiopsd.contracts import Evidence
@@ -24,7 +24,8 @@ JUMP_SECS, JUMPED_SECS = 5.0, 600.0  # of the clock; for so long that is a sign 
 
 
 class Quieting:
-    """``sources``, ``notifiers``: parts whose going away is a sign against the monitor."""
+    """``sources``, ``notifiers``: parts whose going away is a sign against the monitor;
+    ``steady``: seconds by a clock that nobody sets."""
 
     def __init__(
         self,
@@ -33,11 +34,13 @@ class Quieting:
         telemetry: Telemetry,
         sources: Collection[str] = (),
         notifiers: Collection[str] = (),
+        steady: Callable[[], float] = lambda: asyncio.get_running_loop().time(),
     ) -> None:
         self.quiet = quiet
         self._state = state
         self._telemetry = telemetry
         self._sources, self._notifiers = sources, notifiers
+        self._steady = steady
         self._clocks: tuple[float, float] | None = None
         self._jumped: tuple[float, float] | None = None  # when, by how much
 
@@ -46,7 +49,8 @@ class Quieting:
     ) -> list[Incident]:
         """What the storm's own incident has become, when there is news of it."""
         known = self._state.incidents | {one.id: one for one in touched}
-        news = self.quiet.storm.observe(known.values(), self._signs(now_s), now_s)
+        loud = [one for one in known.values() if not self.quiet.is_silenced(one, now_s)]
+        news = self.quiet.storm.observe(loud, self._signs(now_s), now_s)
         return grouping.absorb([news], layout, (), now_s) if news is not None else []
 
     async def mute(
@@ -116,7 +120,7 @@ class Quieting:
         unheard = sorted(self._telemetry.silent(self._notifiers))
         if gone and unheard:
             found_.append(f"nor does {unheard[0]}: is the network of this host well?")
-        mono = asyncio.get_running_loop().time()
+        mono = self._steady()
         before, self._clocks = self._clocks, (now_s, mono)
         if before is not None:
             jump = (now_s - before[0]) - (mono - before[1])

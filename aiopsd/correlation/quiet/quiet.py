@@ -91,6 +91,12 @@ class Quiet:
                 found.append(version)
         return found
 
+    def is_silenced(self, incident: Incident, now_s: float) -> bool:
+        """All that lasts of it, whether or not it says so already."""
+        if incident.closed:
+            return _is_silence(incident.muted)
+        return _is_silence(self._silenced(incident, self.active(now_s))[0])
+
     def off_limits(self, root: Suspect, now_s: float) -> Muted | None:
         """A silence over whom a playbook would act on, though the incident is told."""
         labels = root.labels | {"rule": root.metric, "kind": root.anomaly_kind}
@@ -104,8 +110,7 @@ class Quiet:
         lasting = [m for m in incident.anomalies if not m.closed and m.severity != "info"]
         left, found = {one.id for one in lasting}, []
         if not lasting:  # it waits to be over: that is no reason to tell it
-            by_silence = incident.muted if _is_silence(incident.muted) else None
-            return by_silence, incident.silenced
+            return incident.muted, incident.silenced
         for silence in active:
             hit = [m.id for m in lasting if m.id in left and self._fit(silence, m)]
             if hit:

@@ -1,11 +1,13 @@
 """Many unrelated things break at once: it is rather the monitor than all of them.
 
 Pure. A storm begins when more incidents than usual that have nothing to do with one another have
-opened within five minutes, and ends when half as many have and nothing speaks against the monitor
-any more. It is an anomaly of the monitor, and so an incident that people are told of once, edited
-as it goes on, acknowledged and resolved as any other. What opens meanwhile is held back, no longer
-than a quarter of an hour each unless there are signs that the monitor is sick: forty true failures
-are forty pages, some minutes late.
+opened within five minutes, and ends when for two minutes no more than half as many have and nothing
+speaks against the monitor: until then what is well again has said so.
+
+It is an anomaly of the monitor, and so an incident that people are told of once, edited as it goes
+on, acknowledged and resolved as any other. What opens meanwhile is held back, no longer than a
+quarter of an hour each unless there are signs that the monitor is sick: forty true failures are
+forty messages, some minutes late.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ RULE: Final = "aiopsd:storm"
 PLACE: Final = "the monitor"  # no service is called so
 WINDOW_SECS: Final = 300.0
 HOLD_SECS: Final = 900.0  # so long an incident is held back without a sign against the monitor
+CALM_SECS: Final = 120.0
 LONGEST_SECS: Final = 4 * 3600.0  # then it is how things are, and each is told
 NAMED: Final = 20  # of the incidents, in its evidence
 
@@ -31,6 +34,7 @@ class Storm:
     def __init__(self, most: int) -> None:
         self._most = most
         self.anomaly: Anomaly | None = None  # of the storm that is on
+        self._calm_s: float | None = None  # since when it could be over
         self._rests_s = 0.0  # one that was too long: the next begins after this
 
     def restore(self, incidents: Iterable[Incident]) -> None:
@@ -53,9 +57,9 @@ class Storm:
             return self.anomaly
         found = _signs(unrelated, signs)
         too_long = not 0 <= now_s - on.onset_s < LONGEST_SECS
-        if too_long or (2 * len(unrelated) <= self._most and not found):
+        if too_long or self._is_calm(2 * len(unrelated) <= self._most and not found, now_s):
             self._rests_s = now_s + WINDOW_SECS if too_long else 0.0
-            self.anomaly = None
+            self.anomaly = self._calm_s = None
             return replace(on, seen_s=now_s, ended_s=now_s)
         since = [i for i in incidents if _counts(i) and i.opened_s > on.onset_s - WINDOW_SECS]
         grown = _told(on, since, found, now_s)
@@ -63,12 +67,21 @@ class Storm:
         self.anomaly = grown if news else on
         return grown if news else None
 
+    def _is_calm(self, now: bool, now_s: float) -> bool:
+        """For long enough."""
+        if not now:
+            self._calm_s = None
+            return False
+        if self._calm_s is None or self._calm_s > now_s:
+            self._calm_s = now_s
+        return now_s - self._calm_s >= CALM_SECS
+
     def holds(self, incident: Incident, storm_id: str, now_s: float) -> Muted | None:
         """What this one waits for; it opened in the storm. ``storm_id``: the storm's incident."""
         on = self.anomaly
         if on is None or _is_storm(incident) or not _opened_within(incident, on):
             return None
-        is_sick = on.observed is not None and any(e.startswith(_SIGN) for e in on.evidence)
+        is_sick = any(one.startswith(_SIGN) for one in on.evidence)
         if now_s - incident.opened_s >= HOLD_SECS and not is_sick:
             return None
         return Muted(code="storm", by=storm_id, text=(
@@ -82,7 +95,7 @@ class Storm:
         return f"{self.anomaly.title}; nothing acts before that is over"
 
 
-_SIGN = "sign: "
+_SIGN: Final = "sign: "
 
 
 def _counts(one: Incident) -> bool:

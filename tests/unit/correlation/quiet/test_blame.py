@@ -1,0 +1,116 @@
+"""Which open incident explains another, and when nobody may say so."""
+
+from collections.abc import Sequence
+
+import pytest
+from msgspec.structs import replace
+
+from aiopsd.contracts import Evidence
+from aiopsd.correlation.anomaly_ranking import EvidenceRanker
+from aiopsd.correlation.quiet.blame import CRITICAL, LIFT, SURE, explained
+from aiopsd.correlation.versions import opened
+from aiopsd.model import Anomaly, Incident, Kind, Muted, Severity
+from tests.unit.correlation.test_grouping import T, anomaly
+
+CALLS = frozenset({("web", "cart"), ("cart", "db"), ("pay", "db")})
+RANKER = EvidenceRanker()
+
+
+def slow(
+    service: str, by: float = 10.0, *, onset_s: float = T, severity: Severity = "high",
+    kind: Kind = "latency",
+) -> Anomaly:  # fmt: skip
+    """So many times its usual second."""
+    one = anomaly(service, kind, onset_s=onset_s, severity=severity)
+    return replace(one, kind=kind, observed=1.0 + by, expected=1.0, low=0.9, high=1.1)
+
+
+def crashed(service: str) -> Anomaly:
+    return replace(anomaly(service, "down", severity="critical"), kind="crash")
+
+
+def incident(*members: Anomaly) -> Incident:
+    one = opened(list(members), members[0].onset_s)
+    evidence = Evidence(T, CALLS, ())
+    return replace(one, suspects=RANKER.rank(one, evidence))
+
+
+def why(*incidents: Incident, before: dict[str, Muted] | None = None) -> dict[str, Muted]:
+    return explained(incidents, Evidence(T + 900, CALLS, ()), RANKER, before or {})
+
+
+DB = incident(crashed("db"))
+CART = incident(slow("cart", onset_s=T + 600))
+
+
+def test_a_caller_that_suffers_later_is_explained_by_the_callee_that_crashed() -> None:
+    found = why(DB, CART)
+    assert found == {CART.id: Muted(code="explained", by=DB.id, text=(
+        f"suppressed because {DB.id} (db) explains it"))}  # fmt: skip
+    assert why(CART, DB) == found
+
+
+@pytest.mark.parametrize(
+    ("other", "case"),
+    [
+        (incident(slow("cart", onset_s=T - 120)), "it was first"),
+        (incident(slow("search", onset_s=T + 600)), "it does not call the cause"),
+        (incident(crashed("cart")), "a crash is one's own"),
+        (incident(slow("cart", onset_s=T + 600), crashed("cart")), "so it is beside a symptom"),
+        (incident(slow("cart", onset_s=T + 600, kind="saturation")), "no symptom of a callee"),
+        (incident(slow("cart", onset_s=T + 600), slow("search", onset_s=T + 600)), "one of two"),
+        (incident(slow("cart", onset_s=T + 600), slow("cart", kind="disk-full")), "a full disk"),
+    ],
+    ids=lambda one: one if isinstance(one, str) else "",
+)
+def test_what_is_not_sure_to_be_a_symptom_is_told(other: Incident, case: str) -> None:
+    assert why(DB, other) == {}
+
+
+def test_a_weak_cause_explains_nothing() -> None:
+    weak = incident(slow("db", 0.12))
+    assert why(weak, CART) == {}
+    assert why(incident(slow("db", 30.0)), CART)
+
+
+def test_what_is_critical_needs_stronger_evidence() -> None:
+    assert LIFT < SURE < CRITICAL
+    small = incident(slow("db", 0.5))  # enough for most: 0.8, and not for this: 0.9
+    later = slow("cart", 0.5, onset_s=T + 600)
+    assert why(small, incident(later))
+    assert why(small, incident(replace(later, severity="critical"))) == {}
+    assert why(DB, incident(replace(later, severity="critical")))
+
+
+def test_two_calls_away_by_way_of_one_that_is_explained_too() -> None:
+    web = incident(slow("web", 9.0, onset_s=T + 900))
+    found = why(DB, CART, web)
+    assert set(found) == {CART.id, web.id}
+
+
+def test_a_cause_that_recovered_goes_on_explaining_until_it_is_over_and_begins_to_no_more() -> None:
+    well = incident(replace(crashed("db"), ended_s=T + 800))
+    assert why(well, CART) == {}
+    assert why(well, CART, before=why(DB, CART)) == why(DB, CART)
+
+
+def test_none_is_explained_by_what_is_not_among_them() -> None:
+    """What nobody is told of (silenced, held back) is not handed in."""
+    before = why(DB, CART)
+    assert why(CART, before=before) == {}
+
+
+def test_of_two_that_explain_one_another_both_are_told() -> None:
+    calls = frozenset({("a", "b"), ("b", "a")})
+
+    class Blames:
+        """The callee, always and fully."""
+
+        def rank(self, one: Incident, evidence: Evidence) -> Sequence[object]:
+            first = one.anomalies[0].service
+            return RANKER.rank(one, Evidence(T, frozenset({("a", "b")} if first == "b" else
+                                                          {("b", "a")}), ()))  # fmt: skip
+
+    one, other = incident(slow("a", 60.0)), incident(slow("b", 60.0))
+    found = explained([one, other], Evidence(T, calls, ()), Blames(), {})  # type: ignore[arg-type]
+    assert found == {}
