@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from aiopsd.contracts import Evidence
+from aiopsd.correlation.same_change import OURS
 from aiopsd.model import Anomaly, Change, Incident, Reason, Suspect
 
 SYMPTOMS = ("latency", "error-rate", "slo-burn", "traffic")  # what callees can explain
@@ -172,11 +173,13 @@ def _suspicious_change(case: _Case, anomalies: list[Anomaly], changes: Sequence[
     ]  # 30 s: metrics of a release and of its effect are scraped at different moments
     if not before or case.own < 0.5:
         return
-    case.change = max(before, key=lambda c: c.time_s)
+    # A deploy restarts what it deploys, and we restart what is sick: neither hides the cause.
+    case.change = max(before, key=lambda c: (c.author != OURS, c.kind != "restart", c.time_s))
     lag = max(0.0, onset_s - case.change.time_s)
     nats = 1.5 * math.exp(-lag / 600)
     case.nats += nats
-    what = f"{case.change.kind} {case.change.version}".strip()
+    by = f"by {OURS}" if case.change.author == OURS else ""
+    what = " ".join(filter(None, (case.change.kind, case.change.version, by)))
     when = f"{lag:.0f} s" if lag >= 1 else "just"
     text = f"{what} {when} before its first anomaly"
     case.reasons.append((nats, Reason(code="changed", text=text, numbers={"lag_s": lag})))

@@ -146,3 +146,15 @@ def test_scores_are_shares_and_the_order_is_stable() -> None:
     assert one == other
     assert 0 < sum(s.score for s in one) < 1
     assert [s.score for s in one] == sorted((s.score for s in one), reverse=True)
+
+
+def test_what_we_did_and_restarts_do_not_hide_the_deploy_before_them() -> None:
+    pair = (anomaly("checkout", "error-rate", 0.4), anomaly("web", "error-rate", 0.4))
+    ours = Change(id="o", kind="restart", time_s=T - 5, service="checkout", author="aiopsd")
+    seen = Change(id="s", kind="restart", time_s=T - 20, service="checkout")
+    (first, *_) = rank(*pair, changes=(deploy("checkout", 60), seen, ours))
+    assert first.change == deploy("checkout", 60)
+    (first, *_) = rank(*pair, changes=(seen, ours))
+    assert first.change == seen
+    (first, *_) = rank(*pair, changes=(ours,))
+    assert "restart by aiopsd 5 s before its first anomaly" in {r.text for r in first.reasons}
