@@ -84,13 +84,15 @@ def _json(what: Any) -> str:
 
 def _line(incident: Incident) -> str:
     opened = datetime.fromtimestamp(incident.opened_s, UTC)
-    words = (incident.id, f"{opened:%Y-%m-%d %H:%M}Z", f"{incident.state:8}",
-             f"{incident.severity:8}", incident.title)  # fmt: skip
+    words = [incident.id, f"{opened:%Y-%m-%d %H:%M}Z", f"{incident.state:8}",
+             f"{incident.severity:8}", incident.title]  # fmt: skip
+    words += [f"({incident.muted.code})"] if incident.muted is not None else []
     return "  ".join(words)
 
 
 def _told(incident: Incident, runs: list[Run], decisions: list[Decision]) -> Iterator[str]:
     yield _line(incident)
+    yield from _muted(incident)
     lasting = [one.title for one in incident.anomalies if not one.closed]
     if lasting and not incident.closed and incident.title not in lasting:
         more = f" and {len(lasting) - 1} more" if len(lasting) > 1 else ""
@@ -100,6 +102,15 @@ def _told(incident: Incident, runs: list[Run], decisions: list[Decision]) -> Ite
     for place, suspect in enumerate(incident.suspects, 1):
         yield from _accused(place, suspect)
     yield from _story([*incident.moments, *(m for one in runs for m in one.moments)], decisions)
+
+
+def _muted(incident: Incident) -> Iterator[str]:
+    """Why nobody is told of it, or of which of its anomalies."""
+    if incident.muted is not None:
+        yield f"  muted      {incident.muted.text}"
+        return
+    for one in incident.silenced:
+        yield f"  muted      {len(one.anomalies)} of {len(incident.anomalies)}: {one.text}"
 
 
 def _explained(anomaly: Anomaly, *, over: bool) -> Iterator[str]:

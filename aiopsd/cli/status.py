@@ -25,7 +25,7 @@ def run(args: argparse.Namespace) -> int:
     where = f"http://{f'[{host}]' if ':' in host else host}:{port}"
     found = {
         what: _get(f"{where}/api/v1/{what}")
-        for what in ("incidents", "runs", "decisions", "halts", "health", "mute")
+        for what in ("incidents", "runs", "decisions", "halts", "silences", "health", "mute")
     }
     print(json.dumps(found, indent=1) if args.json else shown(_lines(found, time.time())))
     return 0
@@ -42,12 +42,14 @@ NEEDS_YOU = "NEEDS YOU: it ran and did not help (aiopsd incident show)"
 def _lines(found: dict[str, list[dict[str, Any]]], now_s: float) -> Iterator[str]:
     """The API leaves out what has its default: a state that is missing is the first one."""
     open_ = [i for i in found["incidents"] if i.get("state", "open") == "open"]
-    yield _headline(len(open_), found)
+    yield _headline(open_, found)
     yield from _unable(found, now_s)
+    yield from _quiet(found["silences"], open_, now_s)
     for incident in open_:
         age = _age(now_s - incident["opened_s"])
         yield f"{incident['severity']:8} {incident['title']}  {incident['id']}, {age}"
         yield from _lasting(incident)
+        yield from _muted(incident)
         for suspect in incident.get("suspects", [])[:1]:
             yield f"         likely {suspect['id']} {suspect['score']:.2f}"
         for ended in (r for r in found["runs"] if r["incident"] == incident["id"]):
@@ -61,10 +63,12 @@ def _lines(found: dict[str, list[dict[str, Any]]], now_s: float) -> Iterator[str
             yield f"{state:8} {run_['playbook']} on {run_['target']}"
 
 
-def _headline(incidents: int, found: dict[str, list[dict[str, Any]]]) -> str:
+def _headline(open_: list[dict[str, Any]], found: dict[str, list[dict[str, Any]]]) -> str:
     """It says what follows: where sources are gone or rules mute, nobody knows that all is well."""
-    if incidents:
-        return "One incident." if incidents == 1 else f"{incidents} incidents."
+    if open_:
+        many = "One incident" if len(open_) == 1 else f"{len(open_)} incidents"
+        muted = sum("muted" in one for one in open_)
+        return f"{many}, {muted} of them told to nobody." if muted else f"{many}."
     lasting = [run_ for run_ in found["runs"] if run_.get("state", "running") != "closed"]
     told = [
         _many(found["halts"], "halt", "halts"),
@@ -86,6 +90,33 @@ def _lasting(incident: dict[str, Any]) -> Iterator[str]:
     if titles and incident["title"] not in titles:
         more = f" and {len(titles) - 1} more" if len(titles) > 1 else ""
         yield f"         that is over; what lasts: {titles[0]}{more}"
+
+
+def _muted(incident: dict[str, Any]) -> Iterator[str]:
+    """Why nobody is told of it, or of which part of it."""
+    if "muted" in incident:
+        yield f"         muted: {incident['muted']['text']}"
+        return
+    for one in incident.get("silenced", []):
+        many = f"{len(one['anomalies'])} of {len(incident['anomalies'])}"
+        yield f"         {many} anomalies {one['text']}"
+
+
+def _quiet(
+    silences: list[dict[str, Any]], open_: list[dict[str, Any]], now_s: float
+) -> Iterator[str]:
+    """Who wants to know nothing of what, until when, and what that mutes now."""
+    for one in silences:
+        if "ended_s" in one or now_s >= one["ends_s"]:
+            continue
+        what = ", ".join(f"{m['label']}{m['op']}{m['value']}" for m in one["matchers"])
+        when = f"for {_age(one['ends_s'] - now_s)}"
+        if one["starts_s"] > now_s:
+            when = f"in {_age(one['starts_s'] - now_s)}"
+        hits = sum(m["by"] == one["id"] for i in open_ for m in i.get("silenced", []))
+        mutes = f"; mutes in {hits} open" if hits else ""
+        name = f"{one.get('window') or one.get('kind', 'silence')} {one['id']}"
+        yield f"silent   {what} {when} by {one['owner']}: {one['reason']} ({name}){mutes}"
 
 
 def _unable(found: dict[str, list[dict[str, Any]]], now_s: float) -> Iterator[str]:

@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from aiopsd.model import SEVERITIES, Anomaly, Incident, Outcome, Reason, Run, Suspect
+from aiopsd.model import SEVERITIES, Anomaly, Incident, Muted, Outcome, Reason, Run, Suspect
 from aiopsd.notifiers.said import digest
 from aiopsd.notifiers.slack_text import clock, code, plain, said
 from aiopsd.notifiers.story import story
@@ -94,6 +94,8 @@ def state_word(incident: Incident, runs: Sequence[Run]) -> str:
     word = WORDS.get(last, "")
     if incident.closed and not word.startswith("Healed"):
         return "Resolved"
+    if incident.muted is not None and not incident.closed:
+        return "Muted"
     return word
 
 
@@ -181,6 +183,19 @@ def _impact(anomaly: Anomaly) -> str:
 
 
 def _doing(incident: Incident, runs: Sequence[Run]) -> str:
+    over = incident.closed
+    quiet = [one for one in (incident.muted, *incident.silenced) if one is not None and not over]
+    mutes = {one.by: f"{_some(one, incident)}{said(one.text, 300)}" for one in reversed(quiet[:3])}
+    return "\n".join((*mutes.values(), _acting(incident, runs)))
+
+
+def _some(one: Muted, incident: Incident) -> str:
+    """Which of its anomalies are silenced, where the others are not."""
+    many = len(one.anomalies)
+    return f"{many} of {len(incident.anomalies)} series: " if many and not incident.muted else ""
+
+
+def _acting(incident: Incident, runs: Sequence[Run]) -> str:
     if not runs:
         return "No playbook acted." if incident.closed else "No playbook is acting on it."
     last = runs[-1]

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from aiopsd.cli import main
 from aiopsd.cli.incident import _explained
+from aiopsd.model import Muted
 from tests.unit.cli import journal
 
 Capture = pytest.CaptureFixture[str]
@@ -49,6 +50,21 @@ def test_show_explains_why_it_fired_who_is_suspected_and_what_was_done(
         "  22:13:35  observe   restart: mode is observe; it would run now",
         "  22:13:40  apply     rollback: command.run",
     ]
+
+
+def test_list_and_show_say_what_is_muted_and_why(tmp_path: Path, capsys: Capture) -> None:
+    some = Muted(code="silenced", by="SIL-1", text="silenced by ana until x: disks (SIL-1)",
+                 anomalies=(journal.ANOMALY.id,))  # fmt: skip
+    one = replace(journal.OPEN, silenced=(some,))
+    config = str(asyncio.run(journal.write(tmp_path, one)))
+    assert main(["incident", "show", one.id, "-c", config]) == 0
+    many = len(one.anomalies)
+    assert capsys.readouterr().out.splitlines()[1] == f"  muted      1 of {many}: {some.text}"
+    asyncio.run(journal.write(tmp_path, replace(one, muted=some)))
+    assert main(["incident", "show", one.id, "-c", config]) == 0
+    assert capsys.readouterr().out.splitlines()[1] == f"  muted      {some.text}"
+    assert main(["incident", "list", "-c", config]) == 0
+    assert capsys.readouterr().out.splitlines()[-1].endswith("expected 0-1.2 %  (silenced)")
 
 
 def test_show_says_what_lasts_when_what_named_it_is_over(tmp_path: Path, capsys: Capture) -> None:

@@ -14,7 +14,9 @@ from aiohttp import web
 from msgspec.structs import replace
 
 from aiopsd.cli import main
-from aiopsd.model import Halt
+from aiopsd.correlation.quiet.matchers import parsed
+from aiopsd.correlation.quiet.silences import muted
+from aiopsd.model import Halt, Silence
 from aiopsd.pipeline.state import State, restore
 from aiopsd.stores import SqliteStore
 from aiopsd.web.api import application
@@ -48,6 +50,7 @@ class Facts:
             "runs": list(state.runs.values()),
             "decisions": list(state.decisions.values()),
             "halts": self.halts,
+            "silences": list(state.silences.values()),
             "health": self.health,
             "mute": self.mute,
         }
@@ -102,6 +105,37 @@ async def test_what_lasts_when_what_named_it_is_over(
     assert await status(tmp_path) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[2] == "         that is over; what lasts: slow and 1 more"
+
+
+async def test_what_is_muted_by_whom_and_until_when(
+    facts: Facts, tmp_path: Path, capsys: Capture
+) -> None:
+    now_s, incident = time.time(), facts.state.incidents["INC-7f3a21"]
+    words = {"matchers": parsed(["service=checkout", "rule=~err.*"]), "owner": "ana",
+             "reason": "new disks", "created_s": now_s}  # fmt: skip
+    on = Silence(id="SIL-1", starts_s=now_s, ends_s=now_s + 3630, **words)
+    later = Silence(id="SIL-2", starts_s=now_s + 90, ends_s=now_s + 900, kind="maintenance",
+                    window="backup", **words)  # fmt: skip
+    over = replace(on, id="SIL-3", ended_s=now_s)
+    facts.state.silences = {one.id: one for one in (on, later, over)}
+    some = muted(on, [incident.anomalies[0].id])
+    whole = replace(some, anomalies=())
+    facts.state.incidents[incident.id] = replace(incident, muted=whole, silenced=(some,))
+    assert await status(tmp_path) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "One incident, 1 of them told to nobody."
+    what = "service=checkout, rule=~err.*"
+    assert lines[1] == (f"silent   {what} for 60 min by ana: new disks (silence SIL-1); mutes in 1 "
+                        "open")  # fmt: skip
+    waits = rf"silent   {re.escape(what)} in \d+ s by ana: new disks \(backup SIL-2\)"
+    assert re.fullmatch(waits, lines[2])
+    assert lines[4].startswith("         muted: silenced by ana until ")
+    many = len(incident.anomalies)
+    facts.state.incidents[incident.id] = replace(incident, silenced=(some,))
+    assert await status(tmp_path) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "One incident."
+    assert lines[4].startswith(f"         1 of {many} anomalies silenced by ana until ")
 
 
 async def test_what_others_name_cannot_steer_the_terminal(
@@ -165,7 +199,9 @@ async def test_a_run_that_outlasts_its_incident(
 async def test_json_has_every_listing(facts: Facts, tmp_path: Path, capsys: Capture) -> None:
     assert await status(tmp_path, "--json") == 0
     found = json.loads(capsys.readouterr().out)
-    assert set(found) == {"incidents", "runs", "decisions", "halts", "health", "mute"}
+    assert set(found) == {
+        "incidents", "runs", "decisions", "halts", "silences", "health", "mute",
+    }  # fmt: skip
     assert found["runs"][0]["target"] == "service/payments"
 
 

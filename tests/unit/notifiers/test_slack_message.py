@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from aiopsd.model import Incident, Run
+from aiopsd.model import Incident, Muted, Run
 from aiopsd.notifiers.slack_message import TEXT_LIMIT, Message, render
 from aiopsd.notifiers.slack_text import code, said
 from tests.loopback.blocks import problems, total_chars
@@ -48,6 +48,24 @@ def assert_fits(message: Message) -> None:
     assert total_chars(message.blocks) <= 11_000
     assert 0 < len(message.text) <= TEXT_LIMIT
     assert 0 < len(message.alone) <= TEXT_LIMIT
+
+
+def test_why_it_is_muted_and_which_members_are_silenced() -> None:
+    open_ = stories.ranked()
+    text = "silenced by ana until 2026-05-28 22:26Z: new <disks> (SIL-1)"
+    one = Muted(code="silenced", text=text, by="SIL-1", anomalies=(open_.anomalies[0].id,))
+    some = render(replace(open_, silenced=(one,)), ())
+    shown = "silenced by ana until 2026-05-28 22:26Z: new &lt;disks&gt; (SIL-1)"
+    assert any(f"1 of {len(open_.anomalies)} series: {shown}" in t for t in texts(some))
+    assert texts(some)[0] == header(open_)
+    whole = replace(open_, muted=replace(one, anomalies=()), silenced=(one,))
+    assert header(whole) == f"Muted: {header(open_)}"
+    assert any(t.startswith(shown) for t in texts(render(whole, ())))
+    over = replace(whole, state="resolved", resolved_s=open_.opened_s + 60)
+    assert header(over).startswith("Resolved")
+    assert not any("SIL-1" in t for t in texts(render(over, ())))
+    many = tuple(replace(one, by=f"SIL-{n}", text="x" * 4000) for n in range(100))
+    assert_fits(render(replace(open_, silenced=many), (stories.healed(),)))
 
 
 def test_the_state_is_the_first_word_of_the_header() -> None:

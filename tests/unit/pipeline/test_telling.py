@@ -5,9 +5,10 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import pytest
+from msgspec.structs import replace
 
 from aiopsd.errors import AiopsdError, Refused, Unreachable
-from aiopsd.model import Event, Gap, Incident
+from aiopsd.model import Event, Gap, Incident, Muted
 from aiopsd.pipeline.telling import Outbox
 from aiopsd.telemetry import Telemetry
 
@@ -71,6 +72,45 @@ async def test_what_is_put_is_told_in_order() -> None:
         outbox.put(Gap(id="g", source="s", from_s=0, until_s=1, reason="no news for people"))
         await until(lambda: len(ear.heard) == 2)
     assert ear.heard == ["one", "two"]
+
+
+MUTED = Muted(code="silenced", text="by ana", by="SIL-1")
+
+
+async def test_what_is_muted_is_not_told_and_told_when_it_no_more_is() -> None:
+    ear = Ear()
+    async with told(ear) as (outbox, _):
+        outbox.put(replace(incident("a", "muted"), muted=MUTED))
+        outbox.put(incident("b", "loud"))
+        await until(lambda: not len(outbox))
+        outbox.put(incident("a", "loud again"))
+        await until(lambda: len(ear.heard) == 2)
+    assert ear.heard == ["loud", "loud again"]
+
+
+async def test_who_was_told_before_hears_that_it_is_muted() -> None:
+    ear = Ear()
+    telemetry = Telemetry(lambda: asyncio.get_running_loop().time())
+    outbox = Outbox("ear", ear, telemetry, lambda name: name == "a")
+    for name in "ab":
+        outbox.put(replace(incident(name, name), muted=MUTED))
+    outbox.close()
+    await outbox.deliver()
+    assert ear.heard == ["a"]
+
+
+async def test_what_is_muted_while_nobody_hears_is_forgotten() -> None:
+    ear = Ear()
+    ear.failures = [Unreachable("away")]
+    async with told(ear) as (outbox, telemetry):
+        outbox.put(incident("a", "loud"))
+        await until(lambda: ear.tried == 1)
+        outbox.put(replace(incident("a", "muted"), muted=MUTED))
+        await until(lambda: not len(outbox))
+        outbox.put(incident("b", "loud"))
+        await until(lambda: bool(ear.heard))
+        assert "ear" not in telemetry.gone
+    assert ear.heard == ["loud"]
 
 
 async def test_many_versions_become_the_newest() -> None:

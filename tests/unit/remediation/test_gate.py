@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 from unit.remediation.world import PLAYBOOK, START_S, incident, playbook
 
-from aiopsd.model import Decision, Halt, Mode, Moment, Outcome, Run, StepRecord
+from aiopsd.model import Decision, Halt, Mode, Moment, Muted, Outcome, Run, StepRecord, Suspect
 from aiopsd.remediation.gate import House, judge
 from aiopsd.remediation.matching import Plan, match
 
@@ -250,3 +250,40 @@ def test_it_only_says_run_when_nothing_speaks_against_it(
         assert all(one.closed for one in on_target)
         assert all(START_S - (one.ended_s or 0) >= 300 for one in on_target)
         assert sum(1 for one in history if one.incident == "i-1" and one.steps) < 2
+
+
+MUTED = Muted(code="maintenance", text="maintenance backup (ana) until x: nightly", by="SIL-1",
+              until_s=START_S + 600)  # fmt: skip
+
+
+def test_what_is_muted_is_held_with_who_and_until_when() -> None:
+    one = plan()
+    quiet = dataclasses.replace(one, incident=replace(one.incident, muted=MUTED))
+    decision = decide(quiet)
+    assert said(decision) == ("hold", "maintenance")
+    assert decision.reason.text == MUTED.text
+    assert decision.reason.numbers == {"until_s": START_S + 600}
+
+
+def test_a_silence_over_whom_it_would_act_on_holds_an_incident_that_is_told() -> None:
+    asked = []
+
+    def off_limits(root: Suspect) -> Muted | None:
+        asked.append(root)
+        return replace(MUTED, code="silenced")
+
+    one = plan()
+    assert said(decide(one, off_limits=off_limits)) == ("hold", "silenced")
+    assert asked == [one.root]
+    assert said(decide(one, off_limits=lambda _: None)) == ("run", "open")
+
+
+def test_a_storm_holds_everything() -> None:
+    assert said(decide(plan(), storm="12 unrelated incidents at once")) == ("hold", "storm")
+
+
+def test_the_kill_switch_is_named_before_a_silence() -> None:
+    one = plan()
+    quiet = dataclasses.replace(one, incident=replace(one.incident, muted=MUTED))
+    halt = Halt(id="*", on=True, by="bo", reason="", time_s=START_S)
+    assert said(decide(quiet, halts=(halt,))) == ("hold", "halted")
