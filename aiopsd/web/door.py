@@ -20,6 +20,7 @@ from aiopsd.errors import ConfigError
 ASK_SECS = 30.0  # for a whole header, from the first byte or since the last answer
 ANSWER_SECS = 60.0  # for a handler, and the client's reading of what it says
 MAX_CONNECTIONS = 256  # a process may have 1024 files, and sources need theirs
+LINGER_SECS = 2.0  # for the rest of a body that nobody waits for, after the answer to it
 LEAVE_SECS = 2.0  # for requests under way when the daemon stops
 
 
@@ -32,6 +33,7 @@ async def serving(app: web.Application, host: str, port: int) -> AsyncIterator[N
         app,
         access_log=None,
         keepalive_timeout=ASK_SECS,
+        lingering_time=LINGER_SECS,
         shutdown_timeout=LEAVE_SECS,
         auto_decompress=False,  # handlers do it: they bound it, count it and say what is wrong
     )

@@ -6,6 +6,7 @@ import pytest
 from aiohttp import web
 
 from aiopsd.errors import ConfigError
+from aiopsd.sources.pushed import Wrong, body_of
 from aiopsd.web import door
 from tests.e2e.daemon import free_port
 
@@ -48,6 +49,37 @@ async def test_an_answer_has_a_deadline(path: str, monkeypatch: pytest.MonkeyPat
     port = free_port()
     async with door.serving(application(), "127.0.0.1", port):
         await left_alone(port, f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+
+
+async def test_a_body_that_breaks_later_is_not_waited_for_after_its_answer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The parser ends the connection's reading, and tells the handler nothing of it."""
+    monkeypatch.setattr(door, "LINGER_SECS", 0.1)
+    came = asyncio.Event()
+
+    async def take(request: web.Request) -> web.Response:
+        came.set()
+        try:
+            await body_of(request, limit_bytes=1000, within_secs=0.2)
+        except Wrong as wrong:
+            return wrong.response()
+        raise AssertionError
+
+    app, port = web.Application(), free_port()
+    app.router.add_post("/push", take)
+    async with asyncio.timeout(20), door.serving(app, "127.0.0.1", port):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        head = b"POST /push HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+        writer.write(head + b"5\r\nhello\r\n")
+        await came.wait()
+        writer.write(b"no size\r\n")
+        begun = asyncio.get_running_loop().time()
+        answer = await reader.read()  # all of it: the connection ends
+        took = asyncio.get_running_loop().time() - begun
+        writer.close()
+    assert answer.startswith(b"HTTP/1.1 408 ")
+    assert took < 8  # aiohttp would wait for 10 s more
 
 
 async def test_a_broken_header_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
