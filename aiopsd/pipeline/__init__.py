@@ -179,18 +179,21 @@ class Pipeline:
 
     async def _again(self) -> None:
         """What was kept and is in no checkpoint, before anything new: its sources are not asked."""
-        readings = 0
+        readings = damaged = 0
         async for kept in self.keeping.since(self.detection.kept):
             self._moved["detect"] = _monotonic()
-            found = await asyncio.to_thread(self._judge_again, kept)
+            found, whole = await asyncio.to_thread(self._judge_again, kept)
             await self.store.append(*found.changes, *found.anomalies)
             if found:
                 await self.findings.put(found)
-            readings += 1
-        if readings:
-            log.info("learned again what was kept readings=%d", readings)
+            readings += whole
+            damaged += not whole
+        if readings or damaged:
+            lost = f" and lost what was damaged={damaged}" if damaged else ""
+            log.info("learned again what was kept%s readings=%d", lost, readings)
 
-    def _judge_again(self, kept: Kept) -> Findings:
+    def _judge_again(self, kept: Kept) -> tuple[Findings, bool]:
+        """And whether it was whole."""
         try:
             items, news = unpacked(kept.body, self.clock())
         except ValueError as error:
@@ -202,7 +205,7 @@ class Pipeline:
         if isinstance(source, Unasked):
             position = source.again(position, kept.time_s, news)
         self._heed_trouble()
-        return self.detection.again(kept, items, position)
+        return self.detection.again(kept, items, position), news is not None
 
     async def _detect(self) -> None:
         async for read in self.readings:

@@ -168,6 +168,7 @@ async def test_a_checkpoint_that_was_saved_counts_though_nothing_was_dropped(
 async def test_what_is_damaged_is_said_and_the_rest_is_used(
     damaged: object, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level("INFO")
     batches = [batch(f"word{n} is here", time_s=NOW_S - 9 + n) for n in range(3)]
     await life(tmp_path, Teller(*batches))
     path = tmp_path / "state" / "journal.db"
@@ -178,6 +179,8 @@ async def test_what_is_damaged_is_said_and_the_rest_is_used(
     assert (source.resumed, source.lost) == ({"read": [1, 3]}, [NOW_S - 8])
     (line,) = [one for one in caplog.messages if one.startswith("kept reading not usable")]
     assert line == "kept reading not usable source=pushed number=2: it is damaged"
+    again = [one for one in caplog.messages if one.startswith("learned again")]
+    assert again == ["learned again what was kept and lost what was damaged=1 readings=2"]
     assert after.detection.kept == 3
 
 
