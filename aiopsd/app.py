@@ -286,7 +286,7 @@ class House:
             runbook = f"runbook: {rule.runbook}" if rule.runbook else ""
             return tuple(filter(None, (line, runbook)))
 
-        return Watch(rule_info(rule), rule.detector, self.table.labels, evidence)
+        return Watch(rule_info(rule), rule.detector, self.table.labels, evidence, miner.reads)
 
     def _built_in(self, one: BuiltIn) -> Watch:
         """For what no rule selects: evidence, and no reason for an incident."""

@@ -188,6 +188,20 @@ class Flood:
         bar = words.pace(float(whole["bar"][group][0]))
         return [*told, f"after {heard} without a flood {bar} are one"]
 
+    def begun(self, series: int, seen_s: float) -> float:
+        """The first of the slots until now that were as loud as a flood is while it lasts."""
+        at = self._each.find(np.array([series], np.int32))
+        if at[0] < 0:
+            return seen_s
+        whole, group = self._whole, self._tally.of(at)
+        order = (self._tally.newest[group] - np.arange(record.SLOTS)) % record.SLOTS
+        widths, came = whole["widths"][group][0][order], whole["slots"][group][0][order]
+        mean, bar = float(whole["mean"][group][0]), float(whole["bar"][group][0])
+        loud = came >= (mean + STILL * (bar - mean)) * widths
+        lasted = int(np.argmin(np.append(loud & (widths > 0), False)))  # newest first
+        begun_s = float(whole["last"][group][0]) - float(widths[:lasted].sum())
+        return min(seen_s, begun_s)
+
     # --- keeping ------------------------------------------------------------------------
 
     def forget(self, series: Indexes) -> None:

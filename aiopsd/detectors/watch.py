@@ -44,6 +44,15 @@ class Foreseeing(Protocol):
         ...
 
 
+@runtime_checkable
+class Dating(Protocol):
+    """A detector that sees a thing some time after it began."""
+
+    def begun(self, series: int, seen_s: float) -> float:
+        """When what it sees of this series at that time began; not later."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class RuleInfo:
     """What a rule says of its anomalies."""
@@ -61,7 +70,8 @@ class RuleInfo:
 class Watch:
     """``observe`` answers with what is new about this rule's series.
 
-    ``labels`` names a series by its index; ``evidence`` may add what people want to see.
+    ``labels`` names a series by its index; ``evidence`` may add what people want to see;
+    ``reads``: a template as it reads by now, of its name.
     """
 
     def __init__(
@@ -70,12 +80,13 @@ class Watch:
         settings: Builder,
         labels: Callable[[int], Labels],
         evidence: Callable[[Labels], tuple[str, ...]] = lambda _: (),
+        reads: Callable[[str], str] = lambda name: name,
     ) -> None:
         self.info = info
         self.detector = settings.build(labels)
         self.limit = Limit(info.for_secs, info.clear_secs)
         self._tag = str(type(settings).__struct_config__.tag)  # type: ignore[attr-defined]
-        self._labels, self._evidence = labels, evidence
+        self._labels, self._evidence, self._reads = labels, evidence, reads
         self._recent = Rows(values=Column(np.nan, np.float32, RECENT), count=Column(0, np.int64))
         self._open: dict[int, Anomaly] = {}  # by series
         self._orphans: list[Anomaly] = []  # open, but their series is forgotten
@@ -115,12 +126,13 @@ class Watch:
         info, before = self.info, self._open.get(verdict.series)
         labels = _plain(self._labels(verdict.series))
         entity = {name: labels[name] for name in info.entity if labels.get(name)}
+        onset_s = before.onset_s if before else self._onset(verdict)
         low, high = _finite_span(verdict)
         same = before is not None and before.observed == verdict.observed
         no_data = ("no data",) if verdict.no_data else ()
         title = before.title if before and same else self._title(verdict, entity, labels)
         anomaly = Anomaly(
-            id=before.id if before else f"{info.id}/{_digest(labels)}/{int(verdict.onset_s)}",
+            id=before.id if before else f"{info.id}/{_digest(labels)}/{int(onset_s)}",
             rule=info.id,
             kind=info.kind,
             severity=info.severity,
@@ -128,7 +140,7 @@ class Watch:
             labels=labels,
             entity=entity,
             service=_service(entity, labels),
-            onset_s=verdict.onset_s,
+            onset_s=onset_s,
             seen_s=verdict.seen_s,
             ended_s=verdict.ended_s,
             detector=self._tag,
@@ -150,13 +162,21 @@ class Watch:
             self._open[verdict.series] = anomaly
         return anomaly
 
+    def _onset(self, verdict: Verdict) -> float:
+        """Of what takes long to be seen, when it began."""
+        if isinstance(self.detector, Dating):
+            return self.detector.begun(verdict.series, verdict.onset_s)
+        return verdict.onset_s
+
     def _title(self, verdict: Verdict, entity: Labels, labels: Labels) -> str:
         """Such as ``error ratio checkout 11.8 %, expected 0-1.2 %``."""
         unit = self.info.unit
         entity = entity or _told_apart(labels)
-        name = " ".join(entity.values())
+        name = " ".join(dict.fromkeys(entity.values()))  # a unit may be called as its service
         subject = " ".join(part for part in (self.info.title, name) if part) or self.info.id
         rest = {k: v for k, v in labels.items() if k not in entity}
+        if "template" in rest:
+            rest["template"] = self._reads(rest["template"])
         if self._tag == "novel":
             what = rest.get("template") or ", ".join(f"{k}={v}" for k, v in rest.items())
             return f"{subject}: {what}" if what else subject

@@ -105,6 +105,12 @@ class Miner:
         """The newest line of this template, without its secrets; empty when there is none."""
         return self._samples.get(template, "")
 
+    def reads(self, name: str) -> str:
+        """A template as it reads by now, of the name that it was given when it was new."""
+        known = self._reader.templates
+        text = known.text(self._named.get(name, OTHER)).strip()[:MAX_NAME_CHARS]
+        return text or name
+
     def _name(self, template: int) -> str:
         """Readable, and the same for ever: what it was when a batch first had it."""
         template = self._reader.templates.canon(template)

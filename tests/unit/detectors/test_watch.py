@@ -113,6 +113,22 @@ def test_title_and_evidence_of_what_is_new() -> None:
     assert found.tier == "certain"
 
 
+def test_a_title_says_a_name_once_and_a_template_as_it_reads_by_now() -> None:
+    labels = {0: {"service": "shop", "unit": "shop", "template": "no stock for anna"}}
+    info = RuleInfo("new", "log-novelty", "low", ("service", "unit"), title="new error line")
+    one = Watch(
+        info,
+        NovelSettings(learn_samples=2),
+        labels.__getitem__,
+        reads={"no stock for anna": "no stock for <*>"}.__getitem__,
+    )
+    for t in range(4):
+        tick(one, float(t))
+    (found,) = tick(one, 25.0, 1.0)
+    assert found.title == "new error line shop: no stock for <*>"
+    assert found.entity == {"service": "shop", "unit": "shop"}
+
+
 @pytest.mark.parametrize(
     ("series", "entity", "service", "name"),
     [

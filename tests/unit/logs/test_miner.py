@@ -154,6 +154,21 @@ def test_no_text_makes_it_raise_and_every_line_is_counted(texts: list[str]) -> N
     assert found.values.sum() == len(texts)
 
 
+def test_a_template_reads_as_it_is_by_now_whatever_it_was_called() -> None:
+    table = SeriesTable()
+    miner = Miner(table)
+    first = counts(miner, table, batch("cannot load apple from the shelf"))
+    ((_, name),) = first
+    for n, fruit in enumerate(["pear", "plum", "fig", "lemon"]):
+        found = counts(
+            miner, table, batch(f"cannot load {fruit} from the shelf", time_s=1001.0 + n)
+        )
+    assert [key for key, value in found.items() if value] == [("unknown", name)]
+    assert name == "cannot load apple from the shelf"
+    assert miner.reads(name) == "cannot load <*> from the shelf"
+    assert miner.reads("never heard of") == "never heard of"
+
+
 def test_many_streams_at_once_take_no_longer_each() -> None:
     """Eight times as many; each compared with each was 64 times as long."""
 
