@@ -49,7 +49,7 @@ class Quieting:
     ) -> list[Incident]:
         """What the storm's own incident has become, when there is news of it."""
         known = self._state.incidents | {one.id: one for one in touched}
-        loud = [one for one in known.values() if not self.quiet.is_silenced(one, now_s)]
+        loud = self.quiet.unsilenced(known.values(), now_s)
         news = self.quiet.storm.observe(loud, self._signs(now_s), now_s)
         return grouping.absorb([news], layout, (), now_s) if news is not None else []
 

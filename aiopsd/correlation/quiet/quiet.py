@@ -91,11 +91,14 @@ class Quiet:
                 found.append(version)
         return found
 
-    def is_silenced(self, incident: Incident, now_s: float) -> bool:
-        """All that lasts of it, whether or not it says so already."""
-        if incident.closed:
-            return _is_silence(incident.muted)
-        return _is_silence(self._silenced(incident, self.active(now_s))[0])
+    def unsilenced(self, incidents: Iterable[Incident], now_s: float) -> list[Incident]:
+        """Those of which something that lasts is not silenced, whatever they say of it so far."""
+        active = self.active(now_s)
+        return [
+            one
+            for one in incidents
+            if not _is_silence(one.muted if one.closed else self._silenced(one, active)[0])
+        ]
 
     def off_limits(self, root: Suspect, now_s: float) -> Muted | None:
         """A silence over whom a playbook would act on, though the incident is told."""

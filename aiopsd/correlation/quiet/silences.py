@@ -20,7 +20,7 @@ from aiopsd.model import Muted, Silence
 LONGEST_SECS = 30 * 86400.0
 AHEAD_SECS = 90 * 86400.0  # it may begin so much later
 SHORTEST_SECS = 60.0
-MOST = 500  # that are not over
+MOST = 200  # that are not over
 WORDS_CHARS = 300
 WARN_SECS, WARN_SHARE = 3600.0, 0.1  # before the end; at most this share of its length
 

@@ -81,8 +81,7 @@ class Storm:
         on = self.anomaly
         if on is None or _is_storm(incident) or not _opened_within(incident, on):
             return None
-        is_sick = any(one.startswith(_SIGN) for one in on.evidence)
-        if now_s - incident.opened_s >= HOLD_SECS and not is_sick:
+        if now_s - incident.opened_s >= HOLD_SECS and not on.evidence[0].startswith(_SIGN):
             return None
         return Muted(code="storm", by=storm_id, text=(
             f"held back: it opened in a storm, {storm_id} tells of all of them; suspect the "
