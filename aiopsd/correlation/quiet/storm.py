@@ -81,7 +81,8 @@ class Storm:
         on = self.anomaly
         if on is None or _is_storm(incident) or not _opened_within(incident, on):
             return None
-        if now_s - incident.opened_s >= HOLD_SECS and not on.evidence[0].startswith(_SIGN):
+        is_sick = any(one.startswith(_SIGN) for one in on.evidence[:1])
+        if now_s - incident.opened_s >= HOLD_SECS and not is_sick:
             return None
         return Muted(code="storm", by=storm_id, text=(
             f"held back: it opened in a storm, {storm_id} tells of all of them; suspect the "
