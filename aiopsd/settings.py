@@ -54,6 +54,21 @@ def installed(extra: str) -> bool:
     return all(find_spec(library) is not None for library in EXTRAS.get(extra, ()))
 
 
+class Wrongs(ValueError):
+    """Several faults of one entry, each in a sentence."""
+
+    def __init__(self, texts: Iterable[str]) -> None:
+        self.texts = tuple(texts)
+        super().__init__("; ".join(self.texts))
+
+
+def complain(texts: Iterable[str]) -> None:
+    """Raises Wrongs where there are any: all wrong entries of a list are named at once."""
+    wrong = Wrongs(texts)
+    if wrong.texts:
+        raise wrong
+
+
 class Duration(float):
     """Seconds; written ``90s``, ``15m``, ``1h30m``."""
 
@@ -195,7 +210,9 @@ class Reader:
         try:
             return wanted(**known)
         except ValueError as error:  # a struct's __post_init__ knows more than its types
-            return self._wrong(path, str(error))
+            for text in error.texts if isinstance(error, Wrongs) else (str(error),):
+                self._wrong(path, text)
+            return None
 
     def _plain(self, wanted: Any, value: Any, path: Path_) -> Any:
         try:

@@ -17,7 +17,7 @@ from aiopsd.redaction import ADDRESSES, BUILT_IN, Action, Names, Redactor
 from aiopsd.redaction.detector import PLACEHOLDER, Detector, Span
 from aiopsd.redaction.redactor import Count
 from aiopsd.redaction.secret_names import SECRET_KEY
-from aiopsd.settings import Duration, SecretFile, Settings
+from aiopsd.settings import Duration, SecretFile, Settings, complain
 
 KINDS = tuple(dict.fromkeys(one.kind for one in (*BUILT_IN, *ADDRESSES)))
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,31}")
@@ -59,12 +59,13 @@ class RedactionSettings(Settings, frozen=True, kw_only=True):
     rotate: Duration | None = Duration(30 * 86400)
 
     def __post_init__(self) -> None:
-        for kind in self.kinds:
-            if kind not in self.known:
-                raise ValueError(f"`kinds`: no kind {kind!r}; known: {', '.join(self.known)}")
-        for text in self.keep:
-            if "*" in text[1:-1] or not text.strip("*"):
-                raise ValueError(f"`keep: {text}`: one * at its beginning or its end")
+        known = ", ".join(self.known)
+        unknown = [kind for kind in self.kinds if kind not in self.known]
+        odd = [text for text in self.keep if "*" in text[1:-1] or not text.strip("*")]
+        complain(
+            [f"`kinds`: no kind {kind!r}; known: {known}" for kind in unknown]
+            + [f"`keep: {text}`: one * at its beginning or its end" for text in odd]
+        )
         if self.rotate is not None and self.rotate < 3600:
             raise ValueError(f"`rotate: {self.rotate}` is too short to correlate; at least 1h")
 

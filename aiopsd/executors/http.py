@@ -18,7 +18,7 @@ import msgspec
 
 from aiopsd.contracts import Action
 from aiopsd.errors import Refused, Uncertain, Unreachable
-from aiopsd.settings import Settings
+from aiopsd.settings import Settings, complain
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 KNOWN = (
@@ -36,15 +36,19 @@ class HttpSettings(Settings, frozen=True, kw_only=True, tag="http"):
     allow: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        for prefix in self.allow:
-            parts = urlsplit(prefix)
-            if parts.scheme not in ("http", "https") or not parts.netloc or not parts.path:
-                raise ValueError(
-                    f"`allow: {prefix}` must be like https://host/path/ or https://host/"
-                )
+        complain(
+            f"`allow: {prefix}` must be like https://host/path/ or https://host/"
+            for prefix in self.allow
+            if not _is_prefix(prefix)
+        )
 
     def build(self, base: Path) -> HttpExecutor:  # noqa: ARG002 - executors are built alike
         return HttpExecutor(self)
+
+
+def _is_prefix(url: str) -> bool:
+    parts = urlsplit(url)
+    return parts.scheme in ("http", "https") and bool(parts.netloc and parts.path)
 
 
 class HttpExecutor:

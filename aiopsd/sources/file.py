@@ -18,7 +18,7 @@ import msgspec
 from aiopsd.contracts import SourceContext
 from aiopsd.model import Labels, LogBatch, LogLine, Position, Reading
 from aiopsd.patterns import line_pattern
-from aiopsd.settings import Duration, Settings
+from aiopsd.settings import Duration, Settings, complain
 from aiopsd.sources.file_tail import Piece, Place, Tail
 from aiopsd.sources.kept_hash import mark
 from aiopsd.sources.line_times import times_ns
@@ -59,9 +59,11 @@ class FileSettings(Settings, frozen=True, kw_only=True, tag="file"):
             line_pattern(self.begins, empty=True)
         except ValueError as error:
             raise ValueError(f"`begins` is no regular expression: {error}") from None
-        for value in self.labels.values():
-            if re.search(r"[{}]", _TEMPLATE.sub("", value)):
-                raise ValueError(f"in `labels`, {value!r}: only {{name}} and {{dir}} are filled in")
+        complain(
+            f"in `labels`, {value!r}: only {{name}} and {{dir}} are filled in"
+            for value in self.labels.values()
+            if re.search(r"[{}]", _TEMPLATE.sub("", value))
+        )
 
     def build(self, context: SourceContext) -> FileSource:
         return FileSource(self, context)

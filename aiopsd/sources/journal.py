@@ -18,7 +18,7 @@ from typing import Final
 from aiopsd.contracts import SourceContext
 from aiopsd.errors import Unreachable
 from aiopsd.model import Change, LogBatch, Position, Reading
-from aiopsd.settings import Duration, Settings
+from aiopsd.settings import Duration, Settings, complain
 from aiopsd.sources.fetch import pauses
 from aiopsd.sources.journal_export import ExportReader
 from aiopsd.sources.journal_lines import FIELDS, Read, finished, lines, read
@@ -55,12 +55,12 @@ class JournalSettings(Settings, frozen=True, kw_only=True, tag="journal"):
     program: str = "journalctl"
 
     def __post_init__(self) -> None:
-        for unit in self.units:
-            if not _UNIT.fullmatch(unit):
-                raise ValueError(f"`units`: {unit!r} is no name of a unit")
-        for match in self.matches:
-            if not _MATCH.fullmatch(match) or "\0" in match:
-                raise ValueError(f"`matches`: {match!r} must be like _TRANSPORT=kernel")
+        odd = [one for one in self.matches if not _MATCH.fullmatch(one) or "\0" in one]
+        complain(
+            [f"`units`: {one!r} is no name of a unit" for one in self.units
+             if not _UNIT.fullmatch(one)]
+            + [f"`matches`: {one!r} must be like _TRANSPORT=kernel" for one in odd]
+        )  # fmt: skip
         if any(not one or "\0" in one for one in (*self.identifiers, self.program)):
             raise ValueError("`identifiers` and `program` cannot be empty")
         if self.priority not in ("", *_PRIORITIES):

@@ -19,7 +19,7 @@ from aiohttp import web
 from aiopsd.contracts import SourceContext
 from aiopsd.errors import ConfigError
 from aiopsd.model import LogBatch, LogLine, Position, Reading
-from aiopsd.settings import Duration, SecretFile, Settings
+from aiopsd.settings import Duration, SecretFile, Settings, complain
 from aiopsd.sources.log_ticks import ticks
 from aiopsd.sources.loki_push_body import pushed_in
 from aiopsd.sources.loki_push_request import Pushed
@@ -53,9 +53,11 @@ class LokiPushSettings(Settings, frozen=True, kw_only=True, tag="loki_push"):
     def __post_init__(self) -> None:
         if not self.path.startswith("/") or set("?#{} ") & set(self.path):
             raise ValueError(f"`path: {self.path}` must be like /loki/api/v1/push")
-        for tenant in self.tenants:
-            if not _TENANT.fullmatch(tenant):
-                raise ValueError(f"`tenants`: {tenant!r} cannot be in X-Scope-OrgID")
+        complain(
+            f"`tenants`: {tenant!r} cannot be in X-Scope-OrgID"
+            for tenant in self.tenants
+            if not _TENANT.fullmatch(tenant)
+        )
         if min(self.max_body_bytes, self.waiting_bytes) < 1:
             raise ValueError("`max_body_bytes` and `waiting_bytes` must be at least 1")
         if min(self.answer_within, self.resent_within, self.silent_after) <= 0:

@@ -18,7 +18,7 @@ from yarl import URL
 from aiopsd.contracts import SourceContext
 from aiopsd.errors import Unreachable
 from aiopsd.model import Batch, Floats, Indexes, Labels, Position, Reading
-from aiopsd.settings import Duration, SecretFile, Settings
+from aiopsd.settings import Duration, SecretFile, Settings, complain
 from aiopsd.sources.exposition import Exposition, Parser
 from aiopsd.sources.fetch import Answer, Fetcher, authorization, checked_url, trust
 from aiopsd.sources.merging import Put, merged
@@ -41,9 +41,11 @@ class Target(Settings, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         checked_url(self.url)
-        for name, value in self.labels.items():
-            if not _LABEL_NAME.fullmatch(name) or name.startswith("__") or not value:
-                raise ValueError(f"`labels`: {name}={value!r} is not a label of a target")
+        complain(
+            f"`labels`: {name}={value!r} is not a label of a target"
+            for name, value in self.labels.items()
+            if not _LABEL_NAME.fullmatch(name) or name.startswith("__") or not value
+        )
 
     @property
     def named(self) -> Labels:

@@ -1,15 +1,20 @@
 """Every wrong entry is named at once, with its place and what was meant."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from aiopsd.config.redaction import RedactionSettings
 from aiopsd.document import parse, read
 from aiopsd.errors import ConfigError
+from aiopsd.executors.http import HttpSettings
 from aiopsd.settings import Duration, Reader, SecretFile, Settings
+from aiopsd.sources.file import FileSettings
+from aiopsd.sources.journal import JournalSettings
+from aiopsd.sources.loki_push import LokiPushSettings
 
 
 class Circle(Settings, frozen=True, kw_only=True, tag="circle"):
@@ -44,6 +49,24 @@ def test_a_good_document_becomes_frozen_structs() -> None:
     drawing = Reader(document).read(Drawing, document.data)
     assert document.problems == []
     assert drawing == Drawing(every=Duration(5400), shapes=(Circle(radius=2.0),))
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "named"),
+    [
+        (LokiPushSettings, "type: loki_push\ntenants: [a b, ok, 'c/d']", ["'a b'", "'c/d'"]),
+        (HttpSettings, "type: http\nallow: [ftp://a/, https://ok/, b]", ["ftp://a/", "b"]),
+        (JournalSettings, "type: journal\nunits: ['a b']\nmatches: [x]", ["'a b'", "'x'"]),
+        (RedactionSettings, "kinds: {a: off, b: off}\nkeep: ['**']", ["'a'", "'b'", "**"]),
+        (FileSettings, "type: file\npaths: [a]\nlabels: {a: '{x}', b: '{y}'}", ["{x}", "{y}"]),
+    ],
+)
+def test_every_wrong_entry_of_a_list_is_named(kind: Any, text: str, named: list[str]) -> None:
+    document = parse(text, "f.yaml")
+    assert Reader(document).read(kind, document.data) is None
+    said = [str(p) for p in sorted(document.problems)]
+    assert len(said) == len(named)
+    assert all(any(word in one for one in said) for word in named)
 
 
 def test_all_faults_are_named_at_once() -> None:
