@@ -106,7 +106,7 @@ class LokiPush(Room):
         app = web.Application()
         ((path, handler),) = self.witness.routes.items()
         app.router.add_post(path, handler)
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=0)
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=0, auto_decompress=False)
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()
         self._url = f"http://127.0.0.1:{runner.addresses[0][1]}{path}"
@@ -116,8 +116,9 @@ class LokiPush(Room):
         finally:
             for task in self._tasks:
                 task.cancel()
-            await asyncio.gather(*self._tasks, return_exceptions=True)
+            ended = await asyncio.gather(*self._tasks, return_exceptions=True)
             await runner.cleanup()
+            assert not [one for one in ended if isinstance(one, AssertionError)]
 
     async def write(self, numbers: Iterator[int], many: int) -> None:
         values = [[f"{int(NOW_S) * NS + n}", f"{n}"] for n in (next(numbers) for _ in range(many))]
@@ -133,6 +134,7 @@ class LokiPush(Room):
                     if answer.status == 204:
                         self._unsent.remove(body)
                         return
+                    assert answer.status == 503, await answer.text()
                 await asyncio.sleep(0.01)
 
 
