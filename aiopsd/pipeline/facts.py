@@ -64,5 +64,9 @@ class Facts:
         gauge("samples_late", lambda: float(table.late))
         gauge("samples", lambda: float(detection.samples))
         gauge("halted", lambda: float(bool(self._halts.halts())))
-        incidents = self._pipeline.state.incidents
+        state = self._pipeline.state
+        incidents = state.incidents
         gauge("incidents_open", lambda: float(sum(not i.closed for i in incidents.values())))
+        gauge("incidents_muted", lambda: float(sum(
+            i.muted is not None for i in incidents.values() if not i.closed)))  # fmt: skip
+        gauge("silences", lambda: float(sum(not s.closed for s in state.silences.values())))
