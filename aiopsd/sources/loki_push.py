@@ -24,6 +24,7 @@ from aiopsd.sources.log_ticks import ticks
 from aiopsd.sources.loki_push_body import pushed_in
 from aiopsd.sources.loki_push_request import Pushed
 from aiopsd.sources.loki_push_seen import Seen, digest
+from aiopsd.sources.loki_push_stamps import Stamps
 from aiopsd.sources.pushed import Coming, Wrong, allowed, body_of
 from aiopsd.sources.pushed_course import Course
 from aiopsd.sources.pushed_refusals import Refusals
@@ -90,6 +91,7 @@ class LokiPushSource:
         self._waiting: Waiting[_Batch] = Waiting()  # not answered yet; their size: bytes
         self._coming = Coming(settings.max_body_bytes)
         self._refusals = Refusals(context.name)
+        self._stamps = Stamps(context.name)
         self._come = asyncio.Event()
         self._under_way: deque[int] = deque()  # readings not committed: their newest requests
         self._newest = 0  # number of the newest request that was handed on
@@ -210,6 +212,8 @@ class LokiPushSource:
         self._senders.hear(request.remote or "unknown", self._context.clock())
         self._context.count("cut_lines", pushed.cut)
         self._context.count("bad_streams", pushed.bad)
+        odd_stamps = self._stamps.heed(pushed.lines, request.remote or "unknown")
+        self._context.count("odd_stamps", odd_stamps)
         await self._counted(request.remote or "unknown", tenant, body, pushed)
         return pushed
 

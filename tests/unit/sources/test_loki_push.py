@@ -151,6 +151,25 @@ async def test_takes_what_the_real_one_would_drop(name: str) -> None:
         assert one.witness.counts["ahead_lines"] == (name == "push_400_future")
 
 
+@pytest.mark.parametrize(
+    ("unit", "a_second"), [("seconds", 1), ("milliseconds", 10**3), ("microseconds", 10**6)]
+)
+async def test_stamps_in_another_unit_are_counted_and_said_once(
+    unit: str, a_second: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with hook() as one, committing(one):
+        for n in range(2):
+            assert await one.push("hello", since_ns=int(NOW_S) * a_second + n) == 204
+        assert await one.push("and in nanoseconds") == 204
+        assert one.witness.counts["odd_stamps"] == 2
+        assert len(one.lines) == 3
+        assert max(batch.time_s for batch in one.batches) == NOW_S
+    (said,) = [text for text in caplog.messages if "stamps" in text]
+    stamp = int(NOW_S) * a_second
+    assert f"stamps of 127.0.0.1 are in {unit}, not in nanoseconds: {stamp} says 1970-01-" in said
+    assert "and means 2026-11-23 08:15:00Z" in said
+
+
 async def test_a_stream_that_nobody_can_read_keeps_no_other_out() -> None:
     async with hook() as one, committing(one):
         body = snappy(push_request([("{", [(AT_NS, "lost")]), ("{}", [(AT_NS, "kept")])]))
