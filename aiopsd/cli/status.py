@@ -19,16 +19,20 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from aiopsd.cli.output import shown
-    from aiopsd.config import web_address
 
-    host, port = web_address(args.config)
-    where = f"http://{f'[{host}]' if ':' in host else host}:{port}"
-    found = {
-        what: _get(f"{where}/api/v1/{what}")
-        for what in ("incidents", "runs", "decisions", "halts", "silences", "health", "mute")
-    }
+    rooms = ("incidents", "runs", "decisions", "halts", "silences", "health", "mute")
+    found = asked(args.config, *rooms)
     print(json.dumps(found, indent=1) if args.json else shown(_lines(found, time.time())))
     return 0
+
+
+def asked(config: Path, *rooms: str) -> dict[str, list[dict[str, Any]]]:
+    """What the daemon of this configuration says of each. Raises Unreachable."""
+    from aiopsd.config import web_address
+
+    host, port = web_address(config)
+    where = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+    return {what: _get(f"{where}/api/v1/{what}") for what in rooms}
 
 
 OUTCOMES = {

@@ -101,19 +101,27 @@ async def restore(store: Store, now_s: float) -> State:
         for event in await store.current(kind, since_s=since_s):
             state.apply(rewound(event, now_s))
     for silence in await store.current(Silence, since_s=now_s - SILENCES_SECS):
-        state.apply(silence)  # its end is yet to come
+        state.apply(_begun(silence, now_s))
     return state
+
+
+def _begun(one: Silence, now_s: float) -> Silence:
+    """What was made by a clock that was ahead has begun; when it ends people have said."""
+    if one.created_s <= now_s:
+        return one
+    starts_s = now_s if one.starts_s <= one.created_s else one.starts_s
+    return msgspec.structs.replace(one, created_s=now_s, starts_s=starts_s)
 
 
 def rewound(thing: T, now_s: float) -> T:
     """The same, from now where it is from the future: the clock was ahead when it was written.
 
-    Moments keep their times: by these, people are told each of them once.
+    Moments keep their times: by these, people are told each of them once. What ends is yet to.
     """
     past: dict[str, Any] = {}
     for name in thing.__struct_fields__:
         value = getattr(thing, name)
-        if name.endswith("_s") and isinstance(value, float) and value > now_s:
+        if name.endswith("_s") and name != "until_s" and isinstance(value, float) and value > now_s:
             past[name] = now_s
         elif isinstance(value, msgspec.Struct):
             past[name] = rewound(value, now_s)

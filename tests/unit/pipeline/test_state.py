@@ -1,7 +1,21 @@
 """What the journal says, when it was written by a clock that was ahead."""
 
-from aiopsd.model import Anomaly, Incident, Moment, Reason, Run, StepRecord, Suspect
-from aiopsd.pipeline.state import rewound
+from msgspec.structs import replace
+
+from aiopsd.model import (
+    Anomaly,
+    Incident,
+    Matcher,
+    Moment,
+    Muted,
+    Reason,
+    Run,
+    Silence,
+    StepRecord,
+    Suspect,
+)
+from aiopsd.pipeline.state import State, restore, rewound
+from aiopsd.stores import MemoryStore
 
 NOW_S, LATER_S = 1000.0, 9000.0
 ANOMALY = Anomaly(
@@ -34,3 +48,45 @@ def test_nothing_is_later_than_now_but_what_people_were_told() -> None:
 
 def test_what_is_past_stays_as_it_is() -> None:
     assert rewound(INCIDENT, LATER_S) == INCIDENT
+
+
+SILENCE = Silence(
+    id="SIL-1", matchers=(Matcher(label="service", op="=", value="db"),), owner="ana", reason="r",
+    created_s=100.0, starts_s=100.0, ends_s=LATER_S,
+)  # fmt: skip
+
+
+async def test_silences_keep_their_ends_and_those_of_a_clock_that_was_ahead_have_begun() -> None:
+    store = MemoryStore(lambda: 100.0)
+    ahead = replace(SILENCE, id="SIL-2", created_s=5000.0, starts_s=5000.0)
+    planned = replace(ahead, id="SIL-3", starts_s=6000.0)
+    over = replace(SILENCE, id="SIL-4", ended_s=90.0)
+    await store.append(SILENCE, ahead, planned, over)
+    found = (await restore(store, NOW_S)).silences
+    assert found["SIL-1"] == SILENCE
+    begun = {name: (one.starts_s, one.ends_s) for name, one in found.items()}
+    assert begun["SIL-2"] == (NOW_S, LATER_S)
+    assert begun["SIL-3"] == (6000.0, LATER_S)
+    assert found["SIL-4"].closed  # a window that people ended must not begin again
+
+
+def test_when_what_mutes_it_ends_is_yet_to_come() -> None:
+    muted = Muted(code="silenced", text="t", by="SIL-1", until_s=LATER_S)
+    assert rewound(replace(INCIDENT, muted=muted, silenced=(muted,)), NOW_S).muted == muted
+
+
+def test_a_silence_is_forgotten_when_it_is_over_and_could_not_come_again() -> None:
+    over = replace(SILENCE, ended_s=200.0)
+    state = State(silences={"SIL-1": over, "SIL-2": SILENCE})
+    state.forget(LATER_S - 1)
+    assert len(state.silences) == 2
+    state.forget(LATER_S + 1)
+    assert set(state.silences) == {"SIL-2"}
+
+
+def test_detectors_learn_less_from_what_is_under_maintenance() -> None:
+    mended = replace(SILENCE, kind="maintenance")
+    for silences, troubled in (({"a": mended}, {"db"}), ({"a": SILENCE}, set()),
+                               ({"a": replace(mended, ended_s=150.0)}, set())):  # fmt: skip
+        assert State(silences=silences).troubled(200.0) == troubled
+    assert State(silences={"a": mended}).troubled(50.0) == set()  # it has not begun
