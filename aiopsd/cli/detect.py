@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import csv
 import json
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -30,7 +31,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "Judges timestamp,value[,more] rows by the engine and the defaults of the daemon. Several "
         "columns of values are sides of one thing, and are judged together."
     )
-    parser.add_argument("input", metavar="IN.csv", help="plain or gzipped; - reads standard input")
+    parser.add_argument(
+        "input", metavar="IN.csv", help="plain, gzip, xz or bzip2; - reads standard input"
+    )
     parser.add_argument(
         "-o", "--output", metavar="OUT.csv", help=f"one row for each of IN: {','.join(COLUMNS)}; "
         "- writes to standard output, .gz compresses")  # fmt: skip
@@ -60,6 +63,9 @@ def run(args: argparse.Namespace) -> int:
         print(json.dumps(_summary(table, judged), indent=1))
     elif not args.output:
         print(shown(_told(table, judged)))
+    if table.damage:
+        print(shown([table.damage]), file=sys.stderr)
+        return os.EX_DATAERR
     return 0
 
 

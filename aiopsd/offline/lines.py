@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import gzip
 import lzma
-import sys
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from typing import IO, Any, Final
+from typing import IO, Final
 
 from aiopsd.errors import Refused
-from aiopsd.offline.unpacking import Unpacked
+from aiopsd.offline.unpacking import Unpacked, raw
 
 MAX_LINE_BYTES: Final = 65_536  # what is beyond is not read: a file without line ends may be a disk
 MAX_BATCH_BYTES: Final = 8_000_000
@@ -23,10 +21,8 @@ class Lines:
 
     def __init__(self, name: str) -> None:
         self._said = "standard input" if name == "-" else name
-        if name == "-" and sys.stdin is None:  # who started us closed it
-            raise Refused("standard input is closed")
         with _told(self._said):
-            self._unpacked = Unpacked(_raw(name), self._said, name)
+            self._unpacked = Unpacked(raw(name), self._said, name)
             self._file = self._unpacked.as_utf8()
 
     @property
@@ -53,13 +49,6 @@ class Lines:
             if not line:
                 self._unpacked.close()
                 return
-
-
-def _raw(name: str) -> Any:
-    """Not buffered: of a pipe what is there, and not only what fills a buffer."""
-    if name == "-":
-        return getattr(sys.stdin.buffer, "raw", sys.stdin.buffer)
-    return Path(name).open("rb", 0)
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Tables as people have them: ``timestamp,value[,more]``, plain or gzipped, tidy or not.
+"""Tables as people have them: ``timestamp,value[,more]``, plain or packed, tidy or not.
 
 What can be read is read: a row of the file is a row here, in its order. An empty cell, a word
 for nothing, or what is no number is a missing value; the last of these is counted, and told.
@@ -9,20 +9,20 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import lzma
 import re
-import sys
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain, islice, zip_longest
-from pathlib import Path
-from typing import Any, BinaryIO, Final
+from typing import Final
 
 import numpy as np
 
 from aiopsd.errors import Refused
 from aiopsd.model import Floats
 from aiopsd.offline.moments import is_moment, moments
+from aiopsd.offline.unpacking import Unpacked, raw
 
 TIME_NAMES: Final = frozenset(
     ["timestamp", "time", "date", "datetime", "date_time", "ts", "ds", "t", "_time", "@timestamp",
@@ -49,26 +49,27 @@ class Table:
     values: Floats
     names: tuple[str, ...]  # of the columns of values
     remarks: tuple[str, ...]  # what was passed over, for people
+    damage: str = ""  # what is missing at the end of a damaged file, as a sentence
 
 
 def read_table(name: str) -> Table:
     """A file, or ``-`` for standard input. Raises Refused: ``file:line:column: what is wrong``."""
     reading = _Reading("standard input" if name == "-" else name)
     try:
-        if name == "-":
-            if sys.stdin is None:  # who started us closed it
-                raise Refused("standard input is closed")
-            return reading.read(sys.stdin.buffer)
-        with Path(name).open("rb") as file:
-            return reading.read(file)
+        unpacked = Unpacked(raw(name), reading.name, name)
+        try:
+            table = reading.read(unpacked)
+        finally:
+            unpacked.close()
+        return replace(table, damage=unpacked.damage)
     except UnicodeDecodeError:
         raise reading.refused("not text") from None
     except csv.Error as error:
         raise reading.refused(f"not a table: {error}") from None
+    except (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile) as error:
+        raise Refused(f"{reading.name} is damaged: {error}") from None
     except OSError as error:
         raise Refused(f"{reading.name}: cannot be read: {error.strerror or error}") from None
-    except (EOFError, zlib.error) as error:
-        raise Refused(f"{reading.name}: its gzip is damaged: {error}") from None
 
 
 class _Reading:
@@ -82,8 +83,8 @@ class _Reading:
         self._odd: dict[int, tuple[int, int, str]] = {}  # column: count, line, text of the first
         self._filled: dict[int, int] = {}  # column: cells that are not empty
 
-    def read(self, file: BinaryIO) -> Table:
-        lines = _lines(_text(file))
+    def read(self, unpacked: Unpacked) -> Table:
+        lines = _lines(unpacked)
         first = next(lines, "")
         while first and (not first.strip("\ufeff\r\n \t") or first.startswith("#")):
             self._line += 1
@@ -203,26 +204,17 @@ def _rows(count: int) -> str:
     return "1 row" if count == 1 else f"{count:,} rows"
 
 
-def _text(file: BinaryIO) -> io.TextIOWrapper:
-    """Unpacked if it is gzip, whatever its name; UTF-16 as some spreadsheets save it."""
-    plain = _peekable(file)
-    if plain.peek(2)[:2] == b"\x1f\x8b":
-        plain = _peekable(gzip.GzipFile(fileobj=plain))
-    wide = plain.peek(2)[:2] in (b"\xff\xfe", b"\xfe\xff")
+def _lines(unpacked: Unpacked) -> Iterator[str]:
+    """UTF-16, too, as some spreadsheets save it. The last one of a damaged file is half a row.
+    Raises csv.Error before one takes all memory."""
+    wide = unpacked.file.peek(2)[:2] in (b"\xff\xfe", b"\xfe\xff")
     encoding, errors = ("utf-16", "strict") if wide else ("utf-8", "replace")
-    return io.TextIOWrapper(plain, encoding, errors, newline="")
-
-
-def _lines(text: io.TextIOWrapper) -> Iterator[str]:
-    """Raises csv.Error before one takes all memory."""
+    text = io.TextIOWrapper(unpacked.file, encoding, errors, newline="")
     while line := text.readline(MAX_LINE_CHARS):
         if len(line) == MAX_LINE_CHARS:
             raise csv.Error(f"a line of {MAX_LINE_CHARS:,} characters or more")
-        yield line
-
-
-def _peekable(file: Any) -> io.BufferedReader:
-    return io.BufferedReader(file)
+        if line[-1] in "\r\n" or not unpacked.damage:
+            yield line
 
 
 def _is_header(head: list[str]) -> bool:

@@ -10,8 +10,10 @@ import gzip
 import io
 import lzma
 import shlex
+import sys
 import zlib
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Final
 
 from aiopsd.errors import Refused
@@ -40,6 +42,16 @@ _UTF: Final = {  # the longer marks first: one of them begins like another
 }  # fmt: skip
 _LOOK_BYTES: Final = 4096
 _BUFFER_BYTES: Final = 1 << 20
+
+
+def raw(name: str) -> Any:
+    """A file, or ``-`` for standard input; not buffered: of a pipe what is there, and not only what
+    fills a buffer. Raises OSError, or Refused where standard input was closed by who started us."""
+    if name != "-":
+        return Path(name).open("rb", 0)
+    if sys.stdin is None:
+        raise Refused("standard input is closed")
+    return getattr(sys.stdin.buffer, "raw", sys.stdin.buffer)
 
 
 class Unpacked:

@@ -85,6 +85,20 @@ def test_gzip_and_pipes_say_the_same(
     assert capsys.readouterr().out == plain
 
 
+def test_of_a_cut_file_what_could_be_read_is_judged(
+    spiky: str, tmp_path: Path, capsys: Capture
+) -> None:
+    main(["detect", spiky, "-o", "-"])
+    plain = rows_of(capsys.readouterr().out)
+    cut, out = tmp_path / "cut.csv.gz", tmp_path / "out.csv"
+    cut.write_bytes(gzip.compress(Path(spiky).read_bytes())[:-2000])
+    assert main(["detect", str(cut), "-o", str(out)]) == 65
+    assert f"{cut} is damaged: what was read is its first" in capsys.readouterr().err
+    rows = rows_of(out.read_text())
+    assert 100 < len(rows) < len(plain)
+    assert rows[:100] == plain[:100]
+
+
 def test_a_table_for_people(spiky: str, capsys: Capture) -> None:
     assert main(["detect", spiky]) == 0
     first, head, *found = capsys.readouterr().out.splitlines()
