@@ -63,6 +63,7 @@ from aiopsd.settings import SecretFile
 from aiopsd.stores import SqliteStore
 from aiopsd.telemetry import Telemetry, log
 from aiopsd.transforms import BUILT_IN, BuiltIn, Transforms, Unruled
+from aiopsd.web.control import Command
 
 STORM_SECS = 300.0
 WARM_SECS = 5.0  # after a start: what was firing before is seen again, then it may act
@@ -81,6 +82,7 @@ class House:
         self.cleaning = Cleaning(self.redactor)
         self.telemetry.clean = self.redactor.text
         self.routes: dict[str, Handler] = {}
+        self.commands: dict[str, Command] = {}  # what people of this machine may ask
         self.types: dict[str, str] = {}  # what exporters say of their metrics
         self.halts = HaltFile(config.state, clean=self.redactor.text)
         self.table = self._table()
@@ -138,6 +140,7 @@ class House:
             ledger=ledger,
         )
         self.facts = Facts(self.pipeline, listening, self.halts)
+        self.commands |= self.quieting.commands(self.clock, self.pipeline.publish)
         # What was journalled but not yet grouped when the daemon died joins now.
         left_over = [rewound(one, now_s) for one in await self.store.current(Anomaly)]
         await self.pipeline.findings.put(Findings(anomalies=left_over))

@@ -27,11 +27,12 @@ from aiopsd.remediation.halt import HaltFile
 from aiopsd.stores import SqliteStore
 from aiopsd.telemetry import cleaned_logs, log
 from aiopsd.web.api import application
+from aiopsd.web.control import listening
 from aiopsd.web.door import serving
 
 OWN_FILES: Final = (
     "journal.db", "journal.db-wal", "journal.db-shm", "lock", "HALT", "redaction.key",
-    "positions.key",
+    "positions.key", "control.sock",
 )  # fmt: skip
 
 
@@ -109,6 +110,7 @@ async def _live(config: Config, clock: Clock, signals: Signals, watched: Watched
             stack.push_async_callback(notifier.close)
         page = application(house.facts, house.routes)
         await stack.enter_async_context(serving(page, *config.daemon.web.listen.parts))
+        await stack.enter_async_context(listening(config.state, house.commands))
         watched.house = house
         notify_socket.ready()
         log.info("ready rules=%d playbooks=%d", len(config.rules), len(config.playbooks))

@@ -29,6 +29,7 @@ COMMANDS = {
     "replay": "what the rules would have said about the last days",
     "status": "what is going on now",
     "incident": "list incidents, or show one with its story",
+    "silence": "what nobody wants to know for a while, with owner, reason and end",
     "halt": "the kill switch: no action runs from now on",
     "resume": "lift the kill switch",
 }

@@ -6,21 +6,35 @@ People's hand-overs are ``add`` and ``end``; both raise Refused. Everything is j
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Sequence
-from typing import Literal
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from typing import Any, Literal
 
-from aiopsd.contracts import Evidence
+import msgspec
+
+from aiopsd.contracts import Clock, Evidence
 from aiopsd.correlation.grouping import Grouping
 from aiopsd.correlation.quiet.quiet import Quiet, found, warning
 from aiopsd.correlation.quiet.silences import ended, made, until
 from aiopsd.correlation.quiet.storm import RULE
 from aiopsd.correlation.topology import Layout
+from aiopsd.errors import Refused
 from aiopsd.model import Incident, Silence
 from aiopsd.pipeline.publishing import Publish
 from aiopsd.pipeline.state import State
 from aiopsd.telemetry import Telemetry, log
 
 JUMP_SECS, JUMPED_SECS = 5.0, 600.0  # of the clock; for so long that is a sign against it
+
+
+class _Wanted(msgspec.Struct, frozen=True, kw_only=True):
+    """What ``aiopsd silence add`` asks for."""
+
+    matchers: tuple[str, ...]
+    owner: str
+    reason: str
+    starts_s: float
+    ends_s: float
+    kind: Literal["silence", "maintenance"]
 
 
 class Quieting:
@@ -105,6 +119,26 @@ class Quieting:
         await publish(silence)
         log.info("silence id=%s ended by=%s", name, by)
         return silence
+
+    def commands(
+        self, clock: Clock, publish: Publish
+    ) -> Mapping[str, Callable[[dict[str, Any], str], Awaitable[Any]]]:
+        """What people may ask, see ``web.control``; who asks owns it, if nobody else is named."""
+
+        async def add(request: dict[str, Any], by: str) -> Silence:
+            try:
+                one = msgspec.convert(request, _Wanted)
+            except msgspec.ValidationError as error:
+                raise Refused(f"that is no silence: {error}") from None
+            return await self.add(
+                one.matchers, owner=one.owner or by, reason=one.reason, starts_s=one.starts_s,
+                ends_s=one.ends_s, kind=one.kind, now_s=clock(), publish=publish,
+            )  # fmt: skip
+
+        async def end(request: dict[str, Any], by: str) -> Silence:
+            return await self.end(str(request.get("id")), by, clock(), publish)
+
+        return {"silence add": add, "silence end": end}
 
     def _storm_id(self, grouping: Grouping) -> str:
         """Its incident; none where people have resolved it: then each is told."""

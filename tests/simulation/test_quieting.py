@@ -1,7 +1,7 @@
 """Nobody misses a fault because it was explained or held back; a storm is one message.
 
-In full, 40 runs of each sort: of 306 faults that opened incidents none was told of by nobody, and
-no storm was seen where there was none.
+In full, 40 runs of each sort: each of 358 faults that opened an incident was told, and no storm was
+seen where there was none.
 """
 
 import numpy as np
