@@ -31,6 +31,7 @@ from aiopsd.sources import (
 from aiopsd.sources.changes_body import Body
 from aiopsd.sources.changes_sender import Deliveries, Sender, check
 from aiopsd.sources.pushed import Coming, Wrong, body_of
+from aiopsd.sources.pushed_encoding import decoded
 from aiopsd.sources.pushed_refusals import Refusals
 
 NEWS_SECS: Final = 86400.0  # what is older explains nothing of today
@@ -182,7 +183,8 @@ class ChangesSource:
         return f"{len(changes)} changes journalled"
 
     def _read(self, request: web.Request, raw: bytes, now_s: float) -> tuple[str, Body]:
-        body = Body(_object(raw), now_s)
+        packed = request.headers.get("Content-Encoding", "")
+        body = Body(_object(decoded(raw, packed, self._settings.max_body_bytes)), now_s)
         if self._settings.sender == "github":
             return request.headers.get("X-GitHub-Event", "")[:100], body
         return body.text(_EVENT_AT.get(self._settings.sender, "")).lower(), body

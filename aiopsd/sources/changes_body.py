@@ -74,13 +74,16 @@ def words(path: str) -> Sequence[str]:
 
 
 def shown(value: Any) -> str:
-    """Text, numbers and yes or no; no control characters, no line breaks, no directions."""
+    """Text, numbers and yes or no; no control characters, no directions. Of text the first line,
+    of a long one its first words, whole: what is cut may be a secret that nobody knows for one."""
     if isinstance(value, bool):
         return str(value).lower()
     if not isinstance(value, (str, int, float)):
         return ""
-    said = str(value)[: 4 * MOST_TEXT]
-    return "".join(c for c in " ".join(said.split()) if c.isprintable())[:MOST_TEXT]
+    line = next(iter(str(value).strip().splitlines()), "")
+    if len(line) > MOST_TEXT:
+        line = line[: MOST_TEXT + 1].rpartition(" ")[0]
+    return "".join(c for c in " ".join(line.split()) if c.isprintable())
 
 
 def seconds(value: Any) -> float:

@@ -125,6 +125,18 @@ class House:
         ] = 1.0
         self.exporter.extra = f"password={of('error')['password']} is no metric"
         await asyncio.to_thread(self._alert)
+        await asyncio.to_thread(self._deploy)
+
+    def _deploy(self) -> None:
+        made = of("alert")
+        labels = {f"said{n}": one for n, one in enumerate(notations("alert"))}
+        said = {"service": "api", "version": made["github"], "author": made["email"],
+                "title": f"by {made['phone']}", "labels": labels,
+                "repository": f"https://bot:{made['password']}@git.example.com/x"}  # fmt: skip
+        url = f"http://127.0.0.1:{self.daemon.port}/hooks/generic"
+        headers = {"Authorization": f"Bearer {TOKEN}"}
+        with urlopen(Request(url, json.dumps(said).encode(), headers), timeout=20) as answer:
+            assert answer.status == 200
 
     def _alert(self) -> None:
         made = of("alert")
@@ -142,7 +154,7 @@ class House:
 
     def look(self) -> None:
         """Asks for every page; what was there stays."""
-        rooms = ("incidents", "runs", "decisions", "halts", "health")
+        rooms = ("incidents", "runs", "decisions", "halts", "health", "changes", "topology")
         paths = ("/metrics", "/readyz", *(f"/api/v1/{room}" for room in rooms))
         self.pages += [
             text for path in paths if (text := self.daemon.get(path)[1]) not in self.pages
@@ -198,6 +210,7 @@ sources:
   logs: {{type: loki, url: {house.loki.url}, every: 1s, delay: 0s, late: 5s}}
   files: {{type: file, paths: [{folder}/app.log], labels: {{service: api}}}}
   alerts: {{type: alertmanager}}
+  deploys: {{type: changes, sender: generic, secret_file: token}}
 notifiers:
   ops: {{type: slack, channel: ops, token_file: token, api_url: {slack.api_url}, edit_every: 1s}}
   desk: {{type: webhook, url: "{house.desk.url}/hook", secret_file: desk-secret}}

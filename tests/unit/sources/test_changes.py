@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import hmac
 import json
 from collections.abc import AsyncIterator, Mapping
@@ -253,6 +254,16 @@ async def test_a_form_as_githubs_older_hooks_post_it(tmp_path: Path) -> None:
     said = signed(body) | {"Content-Type": "application/x-www-form-urlencoded"}
     async with hook(tmp_path) as one:
         assert (await one.post(body, said))[0] == 200
+        assert len(one.changes) == 1
+
+
+async def test_a_packed_body_is_signed_as_it_is_sent(tmp_path: Path) -> None:
+    body = gzip.compress(DEPLOYED)
+    async with hook(tmp_path, max_body_bytes=20_000) as one:
+        assert (await one.post(body, signed(body) | {"Content-Encoding": "gzip"}))[0] == 200
+        bomb = gzip.compress(b" " * 1_000_000)
+        assert (await one.post(bomb, signed(bomb) | {"Content-Encoding": "gzip"}))[0] == 413
+        assert (await one.post(b"x", signed(b"x") | {"Content-Encoding": "br"}))[0] == 415
         assert len(one.changes) == 1
 
 

@@ -261,11 +261,18 @@ def test_a_forged_time_is_now(forged: Any) -> None:
 
 
 def test_texts_are_short_and_of_one_line() -> None:
-    said = {"service": "a\x1b[31m\n\u202eb\0" + "x" * 10_000, "version": {"no": "text"}}
+    said = {"service": "a\x1b[31m \u202eb\0\nc", "version": {"no": "text"}, "title": "word " * 999}
     change = made(generic(said))
-    assert change.service.startswith("a[31m bx")
-    assert len(change.service) == MOST_TEXT
-    assert change.version == ""
+    assert (change.service, change.version) == ("a[31m b", "")
+    assert 150 < len(change.labels["title"]) <= MOST_TEXT
+
+
+@pytest.mark.parametrize("before", range(150, 200, 7))
+def test_a_word_that_is_cut_is_left_out(before: int) -> None:
+    """It may be a token; what is left of it would be known to nobody for one."""
+    title = "x" * before + " ghp_" + "R" * 60
+    assert "ghp_" not in made(generic({"service": "a", "title": title})).labels["title"]
+    assert "title" not in made(generic({"service": "a", "title": "ghp_" + "R" * 300})).labels
 
 
 def test_labels_are_few() -> None:

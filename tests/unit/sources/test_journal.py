@@ -14,9 +14,10 @@ from typing import Any
 
 import pytest
 
-from aiopsd.model import LogBatch, Position
+from aiopsd.model import Change, LogBatch, Position
 from aiopsd.settings import Duration
 from aiopsd.sources.journal import JournalSettings
+from aiopsd.sources.journal_restarts import STARTED, STOPPED, STOPPING
 from tests.loopback.journal_export import said
 from tests.unit.sources.witness import Readings, ReadsLines, Witness, read
 
@@ -108,6 +109,27 @@ async def test_entries_become_lines(machine: Machine) -> None:
         assert machine.lines[0].labels == labels | {"level": "error"}
         assert machine.lines[1].labels == labels
         assert machine.lines[0].time_ns == (int(NOW_S * US) + 1) * 1000
+
+
+async def test_units_that_people_restart_are_changes(machine: Machine) -> None:
+    systemd = {"_PID": "1", "UNIT": "shop@2.service", "_SYSTEMD_UNIT": "init.scope",
+               "_HOSTNAME": "web1", "JOB_RESULT": "done"}  # fmt: skip
+
+    def changes() -> list[Change]:
+        items = [item for reading in machine.readings.all for item in reading.items]
+        return [item for item in items if isinstance(item, Change)]
+
+    for is_wanted in (True, False):
+        async with machine.running(restarts=is_wanted):
+            machine.write("Stopping Shop...", MESSAGE_ID=STOPPING, **systemd)
+            machine.write("Stopped Shop.", MESSAGE_ID=STOPPED, **systemd)
+            machine.write("Started Shop.", MESSAGE_ID=STARTED, secs=1, **systemd)
+            await machine.readings.until(lambda: len(machine.lines) >= 3)
+            assert len({change.id for change in changes()}) == int(is_wanted)
+            if is_wanted:
+                assert changes()[-1].labels["state"] == "restarted"
+                assert (changes()[-1].service, changes()[-1].kind) == ("shop", "restart")
+    assert "MESSAGE_ID" in str(machine.calls[0])
 
 
 async def test_filters_are_words_of_their_own(machine: Machine) -> None:
