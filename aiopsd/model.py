@@ -247,6 +247,7 @@ class Silence(Event, frozen=True, kw_only=True):
     ends_s: float
     window: str = ""  # of aiopsd.yaml, of which this is one occurrence
     warned_s: float | None = None  # when it was said that it ends soon
+    mutes: tuple[str, ...] = ()  # incidents, then: what will be told
     ended_s: float | None = None  # it is over: its end came, or somebody ended it
     ended_by: str = ""
 

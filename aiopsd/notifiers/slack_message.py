@@ -13,7 +13,17 @@ from urllib.parse import quote
 
 import msgspec
 
-from aiopsd.model import SEVERITIES, Anomaly, Incident, Muted, Outcome, Reason, Run, Suspect
+from aiopsd.model import (
+    SEVERITIES,
+    Anomaly,
+    Incident,
+    Muted,
+    Outcome,
+    Reason,
+    Run,
+    Silence,
+    Suspect,
+)
 from aiopsd.notifiers.said import digest
 from aiopsd.notifiers.slack_text import clock, code, plain, said
 from aiopsd.notifiers.story import story
@@ -83,6 +93,16 @@ def render(incident: Incident, runs: Sequence[Run], page_url: str = "") -> Messa
     ]
     whole = [f"*{said(head, 200)}*", cause, *fields, doing, *contexts, foot]
     return Message(word, said(head, 300), _within(TEXT_LIMIT, whole), blocks)
+
+
+def ending(silence: Silence) -> str:
+    """What people read before a silence ends that mutes something."""
+    what = silence.window or ", ".join(f"{m.label}{m.op}{m.value}" for m in silence.matchers)
+    told = ", ".join(silence.mutes[:10])
+    more = f" and {len(silence.mutes) - 10} more" if len(silence.mutes) > 10 else ""
+    return (f"The {silence.kind} {said(silence.id, 60)} of {said(silence.owner, 200)} over "
+            f"{code(what, 500)} ends at {clock(silence.ends_s)}. Told then, if it lasts: "
+            f"{said(told, 300)}{more}. ({said(silence.reason, 300)})")  # fmt: skip
 
 
 def state_word(incident: Incident, runs: Sequence[Run]) -> str:

@@ -6,11 +6,11 @@ import asyncio
 from dataclasses import dataclass, field
 
 from aiopsd.contracts import NotifierContext
-from aiopsd.model import Event, Incident, Run
+from aiopsd.model import Event, Incident, Run, Silence
 from aiopsd.notifiers.said import Said
 from aiopsd.notifiers.slack_api import SlackApi
-from aiopsd.notifiers.slack_message import NEEDS_YOU, Message, render
-from aiopsd.notifiers.slack_place import Place
+from aiopsd.notifiers.slack_message import NEEDS_YOU, Message, ending, render
+from aiopsd.notifiers.slack_place import QUIET, Place
 from aiopsd.notifiers.story import story
 
 CARDS = 500  # incidents in memory; more only while they are open
@@ -43,6 +43,8 @@ class Slack:
 
     async def notify(self, event: Event) -> None:
         """Returns when Slack shows the newest state; an edit may have to wait for its turn."""
+        if isinstance(event, Silence):
+            await self._warn(event)
         if not isinstance(event, (Incident, Run)):
             return
         card = self._remember(event)
@@ -56,6 +58,14 @@ class Slack:
                 await card.place.show(message, card.runs)
             lines = story(card.incident, card.runs.values())
             await card.place.tell(lines, _cry_for_help(card, message))
+
+    async def _warn(self, silence: Silence) -> None:
+        """Once, in a message of its own; where an answer got lost perhaps twice."""
+        before = self._said.about(silence.id)
+        if before is None or before.state != "sent":
+            await self._said.record(silence.id, "sending")
+            await self._api.post(self._channel, text=ending(silence), **QUIET)
+            await self._said.record(silence.id)
 
     async def close(self) -> None:
         """Every call has a connection of its own: nothing to close."""

@@ -13,7 +13,7 @@ import msgspec
 
 from aiopsd.contracts import Clock, Evidence
 from aiopsd.correlation.grouping import Grouping
-from aiopsd.correlation.quiet.quiet import Quiet, found, warning
+from aiopsd.correlation.quiet.quiet import Quiet, found
 from aiopsd.correlation.quiet.silences import ended, made, until
 from aiopsd.correlation.quiet.storm import RULE
 from aiopsd.correlation.topology import Layout
@@ -74,7 +74,8 @@ class Quieting:
         due = self.quiet.due(grouping.open, evidence.now_s)
         for one in due:
             if one.warned_s == evidence.now_s and not one.closed:
-                log.warning("silence %s", warning(one, grouping.open))
+                log.warning("silence ends soon id=%s owner=%s at=%s then_told=%s", one.id,
+                            one.owner, until(one.ends_s), ",".join(one.mutes))  # fmt: skip
         if due:
             await publish(*due)
         changed = self.quiet.judge(grouping.open, evidence, self._storm_id(grouping))

@@ -88,9 +88,9 @@ class State:
             del self.deliveries[name]
 
     def _knows(self, delivery: str) -> bool:
-        """Whether the incident or run that a notifier spoke of is still in view."""
+        """Whether the incident, run or silence that a notifier spoke of is still in view."""
         thing = delivery.split("/", 1)[1]
-        return thing in self.incidents or thing in self.runs
+        return thing in self.incidents or thing in self.runs or thing in self.silences
 
 
 async def restore(store: Store, now_s: float) -> State:

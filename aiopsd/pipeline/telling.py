@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from aiopsd.contracts import Notifier
 from aiopsd.errors import Refused, Unreachable
-from aiopsd.model import Event, Incident, Run
+from aiopsd.model import Event, Incident, Run, Silence
 from aiopsd.telemetry import Telemetry, log
 
 FIRST_WAIT_SECS, LONGEST_WAIT_SECS = 1.0, 60.0
@@ -44,7 +44,7 @@ class Outbox:
         return len(self._waiting)
 
     def put(self, event: Event) -> None:
-        if isinstance(event, (Incident, Run)):
+        if isinstance(event, (Incident, Run)) or _warns(event):
             self._waiting[(type(event).__name__, event.id)] = event
             self._news.set()
 
@@ -90,3 +90,8 @@ class Outbox:
         """A wait that closing cuts short."""
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._closing.wait(), secs)
+
+
+def _warns(event: Event) -> bool:
+    """That it ends soon is for people; that it is there, they have said themselves."""
+    return isinstance(event, Silence) and event.warned_s is not None and not event.closed

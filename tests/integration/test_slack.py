@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from aiopsd.contracts import Notifier
 from aiopsd.errors import ConfigError, Refused, Unreachable
-from aiopsd.model import Event, Gap, Moment
+from aiopsd.model import Event, Gap, Matcher, Moment, Silence
 from aiopsd.notifiers.slack import SlackSettings
 from aiopsd.pipeline.telling import Outbox
 from aiopsd.settings import Duration, SecretFile
@@ -468,6 +468,22 @@ async def test_a_cry_for_help_is_heard_in_the_channel_once(
     await tell(again, stories.made_worse())
     assert story(slack, root)[-1] == "suspect"
     assert sum(m.broadcast for m in slack.thread(root.ts)) == 1
+
+
+async def test_that_a_silence_ends_soon_is_said_once(slack: LoopbackSlack, house: House) -> None:
+    matchers = (Matcher(label="service", op="=~", value="<db>.*"),)
+    one = Silence(id="SIL-1", matchers=matchers, owner="ana", reason="new & old disks",
+                  created_s=0.0, starts_s=0.0, ends_s=3600.0, mutes=("INC-1", "INC-2"))  # fmt: skip
+    slack.refuse_next("fatal_error", on=POST)
+    notifier = build(slack, house)
+    with pytest.raises(Unreachable):
+        await notifier.notify(one)
+    await tell(notifier, one, one)
+    await tell(build(slack, house), one)  # after a restart, too
+    assert only_root(slack).text == (
+        "The silence SIL-1 of ana over `service=~&lt;db&gt;.*` ends at "
+        "<!date^3600^{time}|01:00 UTC>. Told then, if it lasts: INC-1, INC-2. "
+        "(new &amp; old disks)")  # fmt: skip
 
 
 async def test_other_events_are_not_for_slack(slack: LoopbackSlack, house: House) -> None:

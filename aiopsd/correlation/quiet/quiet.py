@@ -7,6 +7,7 @@ next version of an incident says what mutes it, and a line of its story when tha
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
 from msgspec.structs import replace
@@ -14,7 +15,7 @@ from msgspec.structs import replace
 from aiopsd.contracts import Evidence, Ranker
 from aiopsd.correlation.quiet.blame import explained
 from aiopsd.correlation.quiet.matchers import fit, seen
-from aiopsd.correlation.quiet.silences import ended, is_active, muted, until, warns_s
+from aiopsd.correlation.quiet.silences import ended, is_active, muted, warns_s
 from aiopsd.correlation.quiet.storm import RULE, Storm
 from aiopsd.correlation.quiet.windows import Window
 from aiopsd.correlation.versions import said
@@ -58,14 +59,17 @@ class Quiet:
             if (one := window.occurrence(now_s)) is not None and one.id not in known
         ]
         names = {window.name for window in self.windows}
-        used = {one.by for i in incidents if not i.closed for one in i.silenced}
+        used: defaultdict[str, list[str]] = defaultdict(list)
+        for incident in (i for i in incidents if not i.closed):
+            for member in incident.silenced:
+                used[member.by].append(incident.id)
         for one in list(known.values()):
             if one.closed:
                 continue
             if now_s >= one.ends_s or (one.window and one.window not in names):
                 news.append(ended(one, "" if now_s >= one.ends_s else "aiopsd.yaml", now_s))
             elif one.warned_s is None and now_s >= warns_s(one) and one.id in used:
-                news.append(replace(one, warned_s=now_s))
+                news.append(replace(one, warned_s=now_s, mutes=tuple(used[one.id])))
         return news
 
     def judge(
@@ -179,12 +183,6 @@ def found(silences: Mapping[str, Silence], name: str) -> Silence:
     if name not in silences:
         raise Refused(f"there is no silence {name}; `aiopsd silence list` names them")
     return silences[name]
-
-
-def warning(one: Silence, incidents: Iterable[Incident]) -> str:
-    """What people read before it ends."""
-    muted_ = [i.id for i in incidents if not i.closed and one.id in {m.by for m in i.silenced}]
-    return f"{one.id} of {one.owner} ends at {until(one.ends_s)}; then told: {', '.join(muted_)}"
 
 
 def _is_silence(one: Muted | None) -> bool:

@@ -8,7 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from aiopsd.errors import AiopsdError, Refused, Unreachable
-from aiopsd.model import Event, Gap, Incident, Muted
+from aiopsd.model import Event, Gap, Incident, Muted, Silence
 from aiopsd.pipeline.telling import Outbox
 from aiopsd.telemetry import Telemetry
 
@@ -97,6 +97,18 @@ async def test_who_was_told_before_hears_that_it_is_muted() -> None:
     outbox.close()
     await outbox.deliver()
     assert ear.heard == ["a"]
+
+
+async def test_of_a_silence_people_hear_that_it_ends_soon() -> None:
+    telemetry = Telemetry(lambda: asyncio.get_running_loop().time())
+    outbox = Outbox("ear", Ear(), telemetry)
+    one = Silence(id="SIL-1", matchers=(), owner="ana", reason="r", created_s=0.0, starts_s=0.0,
+                  ends_s=9.0)  # fmt: skip
+    outbox.put(one)
+    outbox.put(replace(one, warned_s=8.0, ended_s=9.0))
+    assert len(outbox) == 0
+    outbox.put(replace(one, warned_s=8.0))
+    assert len(outbox) == 1
 
 
 async def test_what_is_muted_while_nobody_hears_is_forgotten() -> None:
