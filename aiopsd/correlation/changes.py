@@ -18,6 +18,7 @@ from aiopsd.model import Change, ChangeKind, Labels
 
 KEEP_SECS = 86400.0
 MOST = 5_000  # changes of a day; some 5 MB
+MOST_NEAR = 100  # of one service, the newest: so many are looked at for the same
 SWEEP_SECS = 3600.0
 VALUE = ""  # in place of a label: the number itself
 
@@ -141,8 +142,8 @@ class Ledger:
         """The same one, else the nearest in time that it may be."""
         if change.id in self._ids:
             return self._changes[self._ids[change.id]]
-        near = [self._changes[name] for name in self._of.get(change.service, ())]
-        near = [one for one in near if same(one, change)]
+        lately = self._of.get(change.service, [])[-MOST_NEAR:]
+        near = [one for name in lately if same(one := self._changes[name], change)]
         return min(near, key=lambda one: abs(one.time_s - change.time_s), default=None)
 
     def _forget(self) -> None:
