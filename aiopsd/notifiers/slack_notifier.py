@@ -52,12 +52,14 @@ class Slack:
             if card.incident is None or self._awaits_runs(card):
                 return
             message = self._render(card, card.incident)
+            was_there = card.place.is_there
             if not card.place.shows(message):
                 await asyncio.sleep(card.place.rest_secs(self._edit_every_secs))
                 message = self._render(card, card.incident)  # newer news may have come meanwhile
                 await card.place.show(message, card.runs)
             lines = story(card.incident, card.runs.values())
-            await card.place.tell(lines, _cry_for_help(card, message))
+            unmuted = _unmuted(card.incident) if was_there else ""
+            await card.place.tell(lines, _cry_for_help(card, message) or unmuted)
 
     async def _warn(self, silence: Silence) -> None:
         """Once, in a message of its own; where an answer got lost perhaps twice."""
@@ -99,3 +101,11 @@ def _cry_for_help(card: Card, message: Message) -> str:
     if message.word != NEEDS_YOU:
         return ""
     return max(card.runs.values(), key=lambda run: (run.started_s, run.id)).id
+
+
+def _unmuted(incident: Incident) -> str:
+    """It lasts, and nothing mutes it any more; a message that was there before is only edited."""
+    last = incident.moments[-1] if incident.moments else None
+    if incident.closed or incident.muted or last is None or last.what != "unmuted":
+        return ""
+    return f"unmuted/{last.time_s:.3f}"

@@ -62,6 +62,11 @@ class Place:
         return self._delivery.ref if self._delivery else {}
 
     @property
+    def is_there(self) -> bool:
+        """People have seen a message of it."""
+        return bool(self._ref.get("ts"))
+
+    @property
     def runs(self) -> list[str]:
         """The runs that the message speaks of."""
         return self._ref.get("runs", "").split()

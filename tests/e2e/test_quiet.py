@@ -96,5 +96,22 @@ async def test_a_silence_from_the_command_line_and_its_end(
     assert not (daemon.folder / "state" / "control.sock").exists()
 
 
+async def test_a_storm_is_one_message_and_nothing_acts(
+    daemon: Daemon, exporter: Exporter, slack: LoopbackSlack
+) -> None:
+    config = daemon.folder / "aiopsd.yaml"
+    config.write_text(config.read_text().replace("mode: auto", "mode: auto, storm_incidents: 3"))
+    exporter.gauges = {f'sick{{service="svc-{n}"}}': 1.0 for n in range(8)}
+    await daemon.start()
+    await daemon.until(lambda: len(daemon.open_incidents()) == 9)
+    await daemon.until(lambda: _held(daemon, "storm"))
+    muted = [i["muted"]["code"] for i in daemon.open_incidents() if "muted" in i]
+    assert muted == ["storm"] * 8
+    await daemon.until(lambda: slack.roots("ops"))
+    (root,) = slack.roots("ops")
+    assert "8 unrelated incidents at once" in root.text
+    assert not (daemon.folder / "acts").exists()
+
+
 def _held(daemon: Daemon, code: str) -> list[dict[str, Any]]:
     return [d for d in daemon.listing("decisions") if d["reason"]["code"] == code]

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from aiopsd.contracts import Notifier
 from aiopsd.errors import ConfigError, Refused, Unreachable
-from aiopsd.model import Event, Gap, Matcher, Moment, Silence
+from aiopsd.model import Event, Gap, Matcher, Moment, Muted, Silence
 from aiopsd.notifiers.slack import SlackSettings
 from aiopsd.pipeline.telling import Outbox
 from aiopsd.settings import Duration, SecretFile
@@ -468,6 +468,28 @@ async def test_a_cry_for_help_is_heard_in_the_channel_once(
     await tell(again, stories.made_worse())
     assert story(slack, root)[-1] == "suspect"
     assert sum(m.broadcast for m in slack.thread(root.ts)) == 1
+
+
+async def test_what_is_not_muted_any_more_is_heard_in_the_channel_where_it_was_told_before(
+    slack: LoopbackSlack, house: House
+) -> None:
+    notifier, open_ = build(slack, house), stories.ranked()
+    muted = Muted(code="silenced", text="silenced by ana until x: y (SIL-1)", by="SIL-1")
+    lines = [Moment(time_s=open_.updated_s + n, what=what, text="SIL-1 is over, and this lasts")
+             for n, what in enumerate(("muted", "unmuted"))]  # fmt: skip
+    quiet = replace(open_, muted=muted, moments=(*open_.moments, lines[0]))
+    loud = replace(open_, moments=(*open_.moments, *lines))
+    await tell(notifier, open_, quiet)
+    root = only_root(slack)
+    assert head(root).startswith("Muted: ")
+    assert not any(m.broadcast for m in slack.thread(root.ts))
+    await tell(notifier, loud, loud)
+    await tell(build(slack, house), loud)
+    assert [m.broadcast for m in slack.thread(root.ts)][-1]
+    assert sum(m.broadcast for m in slack.thread(root.ts)) == 1
+    first = replace(loud, id="INC-first")  # muted from its beginning: the message itself is heard
+    await tell(notifier, first)
+    assert not any(m.broadcast for m in slack.thread(slack.roots("ops")[-1].ts))
 
 
 async def test_that_a_silence_ends_soon_is_said_once(slack: LoopbackSlack, house: House) -> None:
