@@ -17,6 +17,7 @@ OURS: Final = "aiopsd"  # author of what we did ourselves
 MOST_SECS: Final = 1800.0  # a roll-out may take as long to be seen
 _UNLIKE_SECS: Final = 300.0  # when the two call the same version by different names
 _AT_ONCE_SECS: Final = 60.0  # of what is done in a moment
+_CLOCKS_SECS: Final = 5.0  # by which those of two tellers may differ
 _COMMIT: Final = re.compile(r"[0-9a-f]{7,40}")
 _MOST_LABELS: Final = 40
 
@@ -28,15 +29,24 @@ def same(known: Change, other: Change) -> bool:
         return True
     if known.service != other.service or set(tellers(known)) & set(tellers(other)):
         return False
+    if known.author == OURS:
+        return _is_effect(known, other)
+    if other.author == OURS:
+        return _is_effect(other, known)
     apart_secs = abs(known.time_s - other.time_s)
-    if OURS in (known.author, other.author):  # journald calls a restart what we call so
-        return known.kind == other.kind and apart_secs <= _AT_ONCE_SECS
     if known.kind != other.kind or apart_secs > MOST_SECS:
         return False
     if known.kind in ("restart", "scale"):
         return apart_secs <= _AT_ONCE_SECS and _alike(known, other) is not False
     alike = _alike(known, other)
     return alike is True or (alike is None and apart_secs <= _UNLIKE_SECS)
+
+
+def _is_effect(ours: Change, seen: Change) -> bool:
+    """What we did shows a moment later: journald tells of a restart, a label of a release. Of a
+    command or a request we do not know ourselves what it does, and call it config."""
+    is_alike = ours.kind in (seen.kind, "config")
+    return is_alike and -_CLOCKS_SECS <= seen.time_s - ours.time_s <= _AT_ONCE_SECS
 
 
 def tellers(change: Change) -> list[str]:
@@ -86,6 +96,7 @@ def merged(known: Change, other: Change) -> Change:
     by_us = OURS in (known.author, other.author)
     return replace(
         known,
+        kind=other.kind if known.author == OURS and known.kind == "config" else known.kind,
         time_s=min(known.time_s, other.time_s),
         version=version,
         previous=previous,

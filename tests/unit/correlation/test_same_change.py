@@ -175,7 +175,20 @@ def test_our_own_restart_is_the_one_that_journald_tells_of() -> None:
         (whole,) = ledger.newest()
         assert (whole.author, whole.time_s) == ("aiopsd", T0 + 5)
     assert not same(ours, change("journal", 200, kind="restart"))
+    assert not same(ours, change("journal", -10, kind="restart"))  # that was before we began
     assert not same(ours, LABEL)
+
+
+@pytest.mark.parametrize("is_first", [True, False])
+def test_a_release_that_our_command_set_is_ours(is_first: bool) -> None:
+    command = StepRecord(id="back", do="command.run", state="done", started_s=T0 + 60)
+    (ours,) = changes_of(run(command))
+    ledger = Ledger()
+    for one in (ours, LABEL) if is_first else (LABEL, ours):
+        ledger.add(one)
+    (whole,) = ledger.newest()
+    assert (whole.kind, whole.author, whole.version) == ("deploy", "aiopsd", "v2")
+    assert in_words(whole) == "deploy shop v1 -> v2 by aiopsd (playbook restart-unit)"
 
 
 @pytest.mark.parametrize(

@@ -152,6 +152,17 @@ async def test_who_is_not_believed_is_told_and_counted(tmp_path: Path) -> None:
         assert one.witness.counts == {"refused_requests": 3}
 
 
+async def test_who_shows_no_token_is_not_listened_to(tmp_path: Path) -> None:
+    """Before a byte of the body: it may be large, and slow."""
+    async with hook(tmp_path, "generic", answer_within=Duration(30)) as one:
+        port = int(one.url.split(":")[2].split("/")[0])
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"POST /hooks/generic HTTP/1.1\r\nHost: x\r\nContent-Length: 999999\r\n\r\n")
+        async with asyncio.timeout(10):
+            assert b" 401 " in await reader.readline()
+        writer.close()
+
+
 # --- what is taken ------------------------------------------------------------------------
 
 
