@@ -67,6 +67,15 @@ async def test_of_a_monitor_that_is_sick_for_ten_minutes_a_dozen_messages_are_le
     assert all(one.closed for one in heard.state.incidents.values())
 
 
+async def test_in_a_storm_that_goes_on_each_waits_for_a_quarter_of_an_hour() -> None:
+    heard = await hear(failures(100, 1500.0, 7200.0), (), 2600.0)
+    assert len(told_of(heard)[1]) == 1
+    opened = {i.id: i.opened_s for i in heard.state.incidents.values()}
+    late = {name: when - opened[name] for name, when in heard.told.items()}
+    assert 900 <= max(late.values()) <= 910
+    assert sum(secs >= 900 for secs in late.values()) > 30
+
+
 async def test_failures_that_come_slowly_are_no_storm() -> None:
     heard = await hear(failures(40, 3600.0, 7200.0), (), 5000.0)
     titles, storms = told_of(heard)

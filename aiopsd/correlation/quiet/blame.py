@@ -98,11 +98,9 @@ def _is_explained(suspect: Suspect | None, symptoms: int, share: float) -> bool:
 
 
 def _reached(incident: Incident, near: Mapping[str, set[str]]) -> set[str]:
-    """What its services call, perhaps through another, and are not themselves."""
+    """What its services call, and are not themselves."""
     places = set(incident.services)
-    callees = set().union(*(near.get(place, set()) for place in places))
-    further = set().union(*(near.get(place, set()) for place in callees))
-    return (callees | further) - places
+    return set().union(*(near.get(place, set()) for place in places)) - places
 
 
 def _around(edges: Iterable[tuple[str, str]]) -> dict[str, set[str]]:

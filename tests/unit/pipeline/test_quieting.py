@@ -256,6 +256,7 @@ async def test_a_storm_is_one_message_and_what_outlasts_it_is_told() -> None:
     storm = stage.one("the monitor")
     assert storm.title.startswith("40 unrelated incidents")
     assert (storm.kind, storm.suspects[0].id) == ("monitor", "the monitor")
+    assert stage.one("svc-0").muted is None  # it was told before
     assert "20 more" in storm.anomalies[0].evidence[-1]
     assert stage.quieting.storming().startswith("40 unrelated incidents at once")
     for n in range(60, 1000, 20):

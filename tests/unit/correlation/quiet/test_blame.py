@@ -89,9 +89,19 @@ def test_two_calls_away_by_way_of_one_that_is_explained_too() -> None:
 
 
 def test_a_cause_that_recovered_goes_on_explaining_until_it_is_over_and_begins_to_no_more() -> None:
-    well = incident(replace(crashed("db"), ended_s=T + 800))
+    strong = [crashed("db"), slow("db", 60.0), slow("db", 60.0, kind="saturation")]
+    sick = incident(*strong)
+    well = replace(incident(*(replace(one, ended_s=T + 800) for one in strong)), id=sick.id)
     assert why(well, CART) == {}
-    assert why(well, CART, before=why(DB, CART)) == why(DB, CART)
+    assert why(well, CART, before=why(sick, CART)) == why(sick, CART) != {}
+
+
+def test_beside_many_symptoms_a_cause_of_its_own_is_one_too_many() -> None:
+    sick = incident(crashed("db"), slow("db", 60.0), slow("db", 60.0, kind="error-rate"))
+    symptoms = [replace(slow("cart", onset_s=T + 600), id=f"{n}", rule=f"p{n}") for n in range(5)]
+    assert why(sick, incident(*symptoms))
+    small = slow("cart", 0.01, onset_s=T + 600, kind="disk-full")
+    assert why(sick, incident(*symptoms, small)) == {}
 
 
 def test_none_is_explained_by_what_is_not_among_them() -> None:
