@@ -14,6 +14,7 @@ import numpy as np
 
 from aiopsd.contracts import Series
 from aiopsd.failure_words import fails
+from aiopsd.logs.entity import service_of
 from aiopsd.logs.lines import MAX_CHARS, UNKNOWN, level_of
 from aiopsd.logs.odd_sessions import OddSessions
 from aiopsd.logs.reader import Known, Reader
@@ -25,7 +26,7 @@ from aiopsd.rows import pack, unpack
 ENTITY: Final = (
     "service", "job", "app", "namespace", "pod", "container", "unit", "host", "instance",
 )  # fmt: skip
-PROGRAM: Final = ("service", "job", "app", "namespace", "container", "unit", "filename")
+PROGRAM: Final = ("job", "app", "namespace", "container", "unit", "filename")
 NAME: Final = "log_lines"
 OTHERS: Final = "<other>"  # lines of templates that the full table has no room for
 KEEP_SECS: Final = 86400.0  # a full table forgets what was not seen for a day
@@ -81,7 +82,7 @@ class Miner:
                 seen[id(line.labels), known] += 1
         counts: Counter[int] = Counter()
         for (stream, known), n in seen.items():
-            told = self._labels(streams[stream], level_of(labels[stream]), known)
+            told = self._labels(streams[stream], labels[stream], known)
             counts[self._table.intern("", told)] += n
         del counts[-1]  # the table is full
         self._seen |= dict.fromkeys(counts, now)
@@ -134,11 +135,11 @@ class Miner:
         self._names = {number: name for number, name in self._names.items() if number in known}
         self._named = {name: number for number, name in self._names.items()}
 
-    def _labels(self, stream: Labels, level: str, known: Known) -> Labels:
+    def _labels(self, stream: Labels, labels: Labels, known: Known) -> Labels:
         kept = dict(stream)
-        if known.service and "service" not in kept:
+        if known.service and not labels.get("service"):  # it knows better than other labels
             kept["service"] = known.service
-        level = level or known.level or UNKNOWN
+        level = level_of(labels) or known.level or UNKNOWN
         template = self._name(known.template)
         if fails(template, level):
             self._failed(kept, template)
@@ -153,7 +154,10 @@ class Miner:
             del self._failures[next(iter(self._failures))]
 
     def _stream(self, labels: Labels) -> Labels:
-        return {name: labels[name] for name in self._entity if labels.get(name)}
+        kept = {name: labels[name] for name in self._entity if labels.get(name)}
+        if "service" not in kept and "service" in self._entity and (name := service_of(labels)):
+            kept["service"] = name
+        return kept
 
     def _silent(self, here: Iterable[Labels], now: float) -> list[int]:
         for index in [i for i, seen_s in self._seen.items() if seen_s < now - SILENT_SECS]:
@@ -216,7 +220,7 @@ def _by_program(lines: Iterable[LogLine]) -> dict[str, list[LogLine]]:
     for line in lines:
         program = programs.get(id(line.labels))
         if program is None:
-            parts = [line.labels.get(name, "") for name in PROGRAM]
+            parts = [service_of(line.labels), *(line.labels.get(name, "") for name in PROGRAM)]
             program = programs[id(line.labels)] = "/".join(parts)
         found[program].append(line)
     return found

@@ -15,6 +15,7 @@ from typing import Final
 from aiopsd.contracts import Series
 from aiopsd.failure_words import fails
 from aiopsd.logs import session_keys
+from aiopsd.logs.entity import service_of
 from aiopsd.logs.reader import Known
 from aiopsd.logs.sessions import Session, Sessions
 from aiopsd.logs.templates import Templates
@@ -174,6 +175,8 @@ class OddSessions:
 def _name(labels: Mapping[str, str], known: Known) -> Name:
     if known.service and not labels.get("service"):
         return "service", known.service
+    if service := service_of(labels):
+        return "service", service
     return next(((name, labels[name]) for name in WRITER if labels.get(name)), ("", ""))
 
 

@@ -41,11 +41,11 @@ class FileSettings(Settings, frozen=True, kw_only=True, tag="file"):
     """Which files, and what their lines are called.
 
     In a label's value ``{name}`` is the file's name without its last suffix, ``{dir}`` the name
-    of its folder.
+    of its folder. Without labels the service is called as its file: what has no name is nowhere.
     """
 
     paths: tuple[str, ...]  # or globs; ** is any number of folders
-    labels: dict[str, str] = {}
+    labels: dict[str, str] | None = None
     every: Duration = Duration(0.5)
     from_start: bool = False  # at the first start: read what is there, as history
     begins: str = ""  # a pattern of how an event begins; empty: see aiopsd.line_events
@@ -61,9 +61,13 @@ class FileSettings(Settings, frozen=True, kw_only=True, tag="file"):
             raise ValueError(f"`begins` is no regular expression: {error}") from None
         complain(
             f"in `labels`, {value!r}: only {{name}} and {{dir}} are filled in"
-            for value in self.labels.values()
+            for value in self.named.values()
             if re.search(r"[{}]", _TEMPLATE.sub("", value))
         )
+
+    @property
+    def named(self) -> Labels:
+        return {"service": "{name}"} if self.labels is None else self.labels
 
     def build(self, context: SourceContext) -> FileSource:
         return FileSource(self, context)
@@ -116,7 +120,7 @@ class FileSource:
 
     def _read(self, tail: Tail, now_s: float) -> tuple[Piece, tuple[LogBatch, ...]]:
         """What was written over a longer time comes tick by tick, as it would have come."""
-        piece, labels = tail.read(now_s), _labels(self._settings.labels, tail.path)
+        piece, labels = tail.read(now_s), _labels(self._settings.named, tail.path)
         times = times_ns(piece.events, int(piece.since_s * _NS), int(piece.until_s * _NS))
         lines = [LogLine(ns, labels, text) for ns, text in zip(times, piece.events, strict=True)]
         return piece, ticks(lines, now_s, float(self._settings.every), history=piece.history)

@@ -35,6 +35,27 @@ def test_a_label_knows_the_level_better_than_the_text() -> None:
     assert table.labels(int(found.series[0]))["level"] == "warning"
 
 
+@pytest.mark.parametrize(
+    ("labels", "text", "service"),
+    [
+        ({"service_name": "shop", "app": "other"}, "hello", "shop"),
+        ({"service_name": "unknown_service", "container": "shop"}, "hello", "shop"),
+        ({"service_name": "unknown_service", "job": "files"}, "hello", None),
+        ({"app": "sidecar"}, '{"msg": "hello", "service": "shop"}', "shop"),
+        ({"service": "shop", "app": "a"}, '{"msg": "hello", "service": "other"}', "shop"),
+    ],
+)
+def test_a_service_by_whatever_label_names_it(
+    labels: dict[str, str], text: str, service: str | None
+) -> None:
+    table = SeriesTable()
+    miner = Miner(table, sessions=None)
+    found = miner.feed(batch(text, **labels))
+    assert table.labels(int(found.series[0])).get("service") == service
+    again = miner.feed(batch("other", time_s=1001.0, **labels))  # at once: its stream is here
+    assert len(again.series) == 2 or "{" in text
+
+
 def test_the_structure_names_the_service_where_labels_do_not() -> None:
     table = SeriesTable()
     miner = Miner(table)

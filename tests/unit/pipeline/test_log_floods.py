@@ -28,6 +28,7 @@ FLOODS: dict[str, Callable[[Random], Lines]] = {
 class Shop:
     def __init__(self, folder: Path) -> None:
         self.world, self.draw = LogWorld(folder), Random(5)
+        self.labels = LABELS
 
     def run(
         self, secs: int, more: Callable[[Random], Lines] = lambda _: [], every: float = 1.0
@@ -37,7 +38,7 @@ class Shop:
             if self.draw.random() < 0.005 * every:
                 lines.append("ERROR payment of order 7 declined")
             lines += [line for _ in range(max(1, round(every))) for line in more(self.draw)]
-            self.world.tick(every, [(LABELS, line) for line in lines])
+            self.world.tick(every, [(self.labels, line) for line in lines])
         return list(self.world.incidents.values())
 
     def usual(self) -> str:
@@ -80,6 +81,15 @@ def test_ticks_of_any_length_say_the_same(shop: Shop, every: float) -> None:
     [news] = [member for member in told if "payment" not in member.title]
     assert news.title == "new error line shop a1: no connection to <ip>"
     assert news.evidence[-1].startswith("ERROR no connection to 10.0.0.")
+
+
+@pytest.mark.parametrize("labels", [{"service_name": "shop"}, {"app": "shop", "pod": "shop-1"}])
+def test_whatever_names_a_service_it_is_one_place(shop: Shop, labels: dict[str, str]) -> None:
+    shop.labels = labels
+    shop.run(150, every=5.0)
+    [one] = shop.run(90, FLOODS["tens a second"], 5.0)
+    assert one.services == ("shop",)
+    assert {"error_flood", "new_error_template"} <= {member.rule for member in one.anomalies}
 
 
 def test_a_restart_with_fifty_new_lines_is_none(shop: Shop) -> None:

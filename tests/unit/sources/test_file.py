@@ -138,6 +138,17 @@ async def test_a_file_that_appears_later_is_read_from_its_start(tmp_path: Path) 
         assert not reader.house.away
 
 
+@pytest.mark.parametrize(("labels", "named"), [(None, {"service": "shop"}), ({}, {})])
+async def test_without_labels_a_file_is_called_as_its_service(
+    tmp_path: Path, labels: dict[str, str] | None, named: dict[str, str]
+) -> None:
+    reader = follower(tmp_path, "*.log", labels=labels)
+    async with reader.running() as steps:
+        append(tmp_path / "shop.log", "hello\n")
+        await steps.idle()
+    assert reader.lines[0].labels == named
+
+
 async def test_labels_come_from_the_settings_alone(tmp_path: Path) -> None:
     (tmp_path / "nginx").mkdir()
     labels = {"service": "{dir}-{name}", "env": "prod"}
@@ -209,7 +220,7 @@ async def test_a_leading_time_is_the_lines_time(
         append(tmp_path / "app.log", f"{text}\n")
         now_s = reader.now_s + 5
         await steps.idle()
-    assert reader.lines == [LogLine(expected_ns or int(now_s) * NS, {}, text)]
+    assert reader.lines == [LogLine(expected_ns or int(now_s) * NS, {"service": "app"}, text)]
 
 
 # --- rotation and truncation --------------------------------------------------------------
