@@ -20,7 +20,7 @@ from aiopsd.correlation.quiet.storm import RULE, Storm
 from aiopsd.correlation.quiet.windows import Window
 from aiopsd.correlation.versions import said
 from aiopsd.errors import Refused
-from aiopsd.model import Anomaly, Incident, Muted, Silence, Suspect
+from aiopsd.model import SEVERITIES, Anomaly, Incident, Muted, Silence, Suspect
 
 AGAIN_SECS = 5.0  # how often explanations are looked for, besides when an incident opens or ends
 MOST_KNOWN = 50_000  # answers kept of what fits what
@@ -151,9 +151,12 @@ class Quiet:
     def _version(
         self, one: Incident, why: Muted | None, members: tuple[Muted, ...], now_s: float
     ) -> Incident | None:
-        if one.muted == why and one.silenced == members:
+        title = one.title
+        if why is None and (members or one.silenced) and one.kind != "monitor":
+            title = _loudest(one, members)
+        if (one.muted, one.silenced, one.title) == (why, members, title):
             return None
-        version = replace(one, muted=why, silenced=members)
+        version = replace(one, muted=why, silenced=members, title=title)
         if _who(one.muted) != _who(why):
             word, text = ("muted", why.text) if why else ("unmuted", self._lifted(one, now_s))
             return said(version, word, text, now_s)
@@ -183,6 +186,18 @@ def found(silences: Mapping[str, Silence], name: str) -> Silence:
     if name not in silences:
         raise Refused(f"there is no silence {name}; `aiopsd silence list` names them")
     return silences[name]
+
+
+def _loudest(one: Incident, silenced: Sequence[Muted]) -> str:
+    """Nobody is woken in the name of what they have silenced."""
+    hushed = {name for member in silenced for name in member.anomalies}
+    left = [m for m in one.anomalies if not m.closed and m.severity != "info"]
+    loud = [m for m in left if m.id not in hushed]
+    return max(loud, key=_weight).title if loud else one.title
+
+
+def _weight(one: Anomaly) -> tuple[int, bool, float]:
+    return SEVERITIES.index(one.severity), one.tier == "certain", -one.onset_s
 
 
 def _is_silence(one: Muted | None) -> bool:
