@@ -8,18 +8,21 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from aiopsd.detectors import former
 from aiopsd.detectors.band import Band, BandSettings
-from aiopsd.detectors.former import Former
+from aiopsd.detectors.former import LATELY_SECS, Former
 from aiopsd.detectors.sensitivity import Sensitivity
 from aiopsd.model import Batch, Floats, Indexes, Labels, Scores
 from aiopsd.rows import Column, Rows, pack, unpack
 from aiopsd.settings import Settings
 
+OVER = 0.5
 MOST = 1e12  # in one tick of one series; more is a mistake
 
 _Group = tuple[str, ...]
+Flags = NDArray[np.bool_]
 
 
 class ShareSettings(Settings, frozen=True, kw_only=True, tag="share"):
@@ -54,7 +57,12 @@ class Share:
         )
         self._band = Band(band)
         self._former = Former(lambda: Band(band))
-        self._rows = Rows(amount=Column(), group=Column(-1, np.int64))
+        self._rows = Rows(
+            amount=Column(),
+            group=Column(-1, np.int64),
+            since=Column(np.nan),  # when what is gathered now began
+            strange=Column(np.nan),  # the same of the first share of those that are strange
+        )
         self._groups: dict[_Group, int] = {}
         self._troubled: frozenset[str] = frozenset()
 
@@ -62,10 +70,26 @@ class Share:
         """Judges shares; missing until enough has come in the whole group."""
         shares = self._shares(batch)
         self._former.keep(batch.time_s, self._band)
-        return self._band.observe_doubting(
+        scores = self._band.observe_doubting(
             Batch(batch.rule, batch.time_s, batch.series, shares, batch.history),
             self._within(self._troubled, batch.series),
         )
+        self._date(batch, np.isfinite(shares), scores.score >= OVER)
+        return scores
+
+    def _date(self, batch: Batch, told: Flags, strange: Flags) -> None:
+        rows, at = self._rows, self._rows.of(batch.series)
+        begins = at[told & strange & np.isnan(rows["strange"][at])]
+        rows["strange"][begins] = rows["since"][begins]
+        rows["strange"][at[told & ~strange]] = np.nan
+        rows["since"][at[told | np.isnan(rows["since"][at])]] = batch.time_s
+
+    def begun(self, series: int, seen_s: float) -> float:
+        """When what was gathered for its first strange share began to come; where little comes,
+        that says nothing."""
+        at = int(self._rows.find(np.array([series], np.int32))[0])
+        began_s = float(np.nan_to_num(self._rows["strange"][at], nan=seen_s))
+        return float(np.clip(began_s, seen_s - LATELY_SECS, seen_s))
 
     def troubled(self, services: Collection[str]) -> None:
         """Those with an open incident: what share a line takes there now is no lesson, nor what it

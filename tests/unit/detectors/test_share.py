@@ -107,6 +107,18 @@ def test_too_little_to_tell_waits_for_more() -> None:
     assert np.isnan(found[4:7]).all()
 
 
+def test_a_change_began_when_the_first_strange_share_was_begun_to_be_gathered() -> None:
+    one = taught(2500.0)
+    found = [tick(one, n, 600, 400, 500) for n in range(300, 312)]
+    first = next(n for n, scores in enumerate(found) if 1 in strange(scores))
+    assert first > 0
+    assert one.begun(1, 15.0 * (300 + first)) == 15.0 * 299
+    for n in range(312, 316):
+        tick(one, n, 600, 400, 500)
+    assert one.begun(1, 15.0 * (300 + first)) == 15.0 * 299
+    assert one.begun(3, 15.0 * 310) == 15.0 * 310
+
+
 def test_saved_and_loaded_it_says_the_same() -> None:
     one, other = taught(2500.0), share(2500.0)
     other.load(one.save())
