@@ -19,10 +19,10 @@ from aiopsd.model import Incident, Muted, Suspect
 SURE: Final = 0.8
 """Of first suspects with so much at least 95 % are right (docs/benchmarks.md): one page in twenty
 that is held back wrongly is told when its cause is over, at the latest."""
-CRITICAL: Final = 0.9  # what is critical is held back only where next to nothing else is possible
+FELT: Final = 0.9  # what people feel is held back only where next to nothing else is possible
 LIFT: Final = 0.65  # until then it goes on: scores move with every sample
-MOST_EXPLAINED: Final = 0.5  # of each symptom; for what is critical, CRITICAL_EXPLAINED
-CRITICAL_EXPLAINED: Final = 0.8
+MOST_EXPLAINED: Final = 0.5  # of each symptom; of what people feel, FELT_EXPLAINED
+FELT_EXPLAINED: Final = 0.8
 SYMPTOMS: Final = frozenset({"latency", "error-rate", "slo-burn", "traffic"})
 """What a callee can do to its callers. A crash, a full disk or a new error line is one's own."""
 _CODE: Final = "explained-by-callee"
@@ -78,15 +78,23 @@ def _blame(
         return 0.0
     whole = replace(other, anomalies=(*theirs, *mine), suspects=())
     suspects = ranker.rank(whole, evidence)
-    critical = incident.severity == "critical"
-    least = LIFT if goes_on else CRITICAL if critical else SURE
+    felt = _is_felt(incident, evidence)
+    least = LIFT if goes_on else FELT if felt else SURE
     if not suspects or suspects[0].id != root.id or suspects[0].score < least:
         return 0.0
-    share = CRITICAL_EXPLAINED if critical and not goes_on else MOST_EXPLAINED
+    share = FELT_EXPLAINED if felt and not goes_on else MOST_EXPLAINED
     known = {one.service: one for one in suspects}
     symptoms = Counter(one.service for one in mine)
     all_ = all(_is_explained(known.get(name), n, share) for name, n in symptoms.items())
     return suspects[0].score if all_ else 0.0
+
+
+def _is_felt(incident: Incident, evidence: Evidence) -> bool:
+    """By people: it is critical, it burns what they were promised, or they call it themselves, as
+    no service that we know of does."""
+    burns = any(one.kind == "slo-burn" for one in incident.anomalies)
+    called = {callee for _, callee in evidence.edges}
+    return incident.severity == "critical" or burns or not called.issuperset(incident.services)
 
 
 def _is_explained(suspect: Suspect | None, symptoms: int, share: float) -> bool:

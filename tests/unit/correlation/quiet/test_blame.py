@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from aiopsd.contracts import Evidence
 from aiopsd.correlation.anomaly_ranking import EvidenceRanker
-from aiopsd.correlation.quiet.blame import CRITICAL, LIFT, SURE, explained
+from aiopsd.correlation.quiet.blame import FELT, LIFT, SURE, explained
 from aiopsd.correlation.versions import opened
 from aiopsd.model import Anomaly, Incident, Kind, Muted, Severity
 from tests.unit.correlation.test_grouping import T, anomaly
@@ -73,13 +73,19 @@ def test_a_weak_cause_explains_nothing() -> None:
     assert why(incident(slow("db", 30.0)), CART)
 
 
-def test_what_is_critical_needs_stronger_evidence() -> None:
-    assert LIFT < SURE < CRITICAL
-    small = incident(slow("db", 0.5))  # enough for most: 0.8, and not for this: 0.9
+def test_what_people_feel_needs_stronger_evidence() -> None:
+    assert LIFT < SURE < FELT
+    small = incident(slow("db", 0.5))  # enough for most: 0.8, and not for these: 0.9
     later = slow("cart", 0.5, onset_s=T + 600)
     assert why(small, incident(later))
-    assert why(small, incident(replace(later, severity="critical"))) == {}
-    assert why(DB, incident(replace(later, severity="critical")))
+    felt = [
+        replace(later, severity="critical"),
+        replace(later, kind="slo-burn"),
+        slow("pay", 0.5, onset_s=T + 600),  # no service calls it: people do
+    ]
+    for one in felt:
+        assert why(small, incident(one)) == {}
+        assert why(DB, incident(one))
 
 
 def test_two_calls_away_by_way_of_one_that_is_explained_too() -> None:
