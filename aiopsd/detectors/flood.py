@@ -189,7 +189,8 @@ class Flood:
         return [*told, f"after {heard} without a flood {bar} are one"]
 
     def begun(self, series: int, seen_s: float) -> float:
-        """The first of the slots until now that were as loud as a flood is while it lasts."""
+        """When the first came in the slots until now that were as loud as a flood is while it
+        lasts."""
         at = self._each.find(np.array([series], np.int32))
         if at[0] < 0:
             return seen_s
@@ -199,8 +200,8 @@ class Flood:
         mean, bar = float(whole["mean"][group][0]), float(whole["bar"][group][0])
         loud = came >= (mean + STILL * (bar - mean)) * widths
         lasted = int(np.argmin(np.append(loud & (widths > 0), False)))  # newest first
-        begun_s = float(whole["last"][group][0]) - float(widths[:lasted].sum())
-        return min(seen_s, begun_s)
+        firsts = whole["firsts"][group][0][order][:lasted]
+        return min(seen_s, float(np.nanmin(firsts, initial=seen_s)))
 
     # --- keeping ------------------------------------------------------------------------
 

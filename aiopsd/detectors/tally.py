@@ -43,6 +43,8 @@ class Tally:
             **record.COLUMNS,
             last=Column(np.nan),
             secs=Column(),  # of the slot that goes on
+            first=Column(np.nan),  # when its first bad one came
+            firsts=Column(np.nan, width=SLOTS),
             widths=Column(width=SLOTS),
             place=Column(0, np.int64),  # of the oldest slot
             every=Column(width=SLOTS),  # events, bad or not
@@ -98,6 +100,8 @@ class Tally:
         # Nobody knows since when the first ones of a group were gathered.
         ok &= ~np.isin(of, groups[first])
         np.add.at(self.each["open"], at[ok], np.clip(batch.values[ok], 0, MOST))
+        hit = np.unique(of[ok & (batch.values > 0) & self.each["bad"][at]])
+        rows["first"][hit[np.isnan(rows["first"][hit])]] = batch.time_s
         return groups
 
     def _meet(self, series: Indexes) -> None:
@@ -146,6 +150,8 @@ class Tally:
         whole["open"][groups] = np.bincount(of, opened * bad, size)[groups]
         whole["every"][groups, place[groups]] = np.bincount(of, opened, size)[groups]
         whole["widths"][groups, place[groups]] = whole["secs"][groups]
+        whole["firsts"][groups, place[groups]] = whole["first"][groups]
+        whole["first"][groups] = np.nan
         for rows, some, its in ((whole, groups, groups), (each, at, of)):
             rows["slots"][some, place[its]] = rows["open"][some]
             rows["paces"][some, place[its]] = record.pace(rows["slots"][some], whole["widths"][its])
