@@ -10,12 +10,12 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from aiopsd.redaction.detector import PLACEHOLDER, Detector, Find, Span, near
-from aiopsd.redaction.values import is_secret, is_telling
+from aiopsd.redaction.values import changes, classes, is_secret, is_telling
 
 _NEXT: Final = r"(?:\\{0,3}[\"']?,?\s{1,3}|\\{0,3}[\"'],)\\{0,3}[\"']?"  # also of a list: "a","b"
 _WORD: Final = r"[^\s\"'|;&\\]{1,256}+"
 _VALUE: Final = (
-    rf"\\{{0,3}}(?:\"(?P<double>(?:[^\"\\]|\\.){{1,512}}+)|'(?P<single>(?:[^']|''(?=\w)){{1,512}}+)"
+    rf"\\{{0,3}}(?:\"(?P<double>(?:[^\"\\]|\\.|\"\"(?=\w)){{1,512}}+)|'(?P<single>(?:[^']|''(?=\w)){{1,512}}+)"
     rf"|(?!{PLACEHOLDER.pattern})(?P<bare>[^\s\"'|;&<>\\,][^\s\"'|;<>\\]{{0,512}}+))"
 )
 _COMMANDS: Final = (  # programs, as they begin; what stands between their name and the secret
@@ -60,7 +60,7 @@ _IDENTIFIED: Final = re.compile(
 )
 _OF_USER: Final = re.compile(r"(?i:(?:create|alter|grant)\s[^;]{1,160})\Z")
 _AUTH: Final = re.compile(
-    r"AUTH(?:(?P<QUOTED>\\{0,3}\"(?:\s\\{0,3}\"[^\"\\]{1,512}+\\{0,3}\"){1,2})"
+    r"AUTH(?:ENTICATE)?(?:(?P<QUOTED>\\{0,3}\"(?:\s\\{0,3}\"[^\"\\]{1,512}+\\{0,3}\"){1,2})"
     r"|(?P<MANY>(?:\s{1,3}(?:\$\d{1,4}\s{1,3})?[^\s\"'\\]{1,512}+){1,2}))"
 )
 _PASS: Final = re.compile(
@@ -73,6 +73,8 @@ _LOGIN: Final = re.compile(
 _TALK: Final = re.compile(
     r"(?:[>:<\"'\]-]\s{0,2}|(?i:user|command)\s\S{1,64}\s{1,2}|\b[A-Za-z]{0,4}\d{1,6})\Z"
 )
+_MECHANISMS: Final = ("PLAIN", "LOGIN", "XOAUTH2", "OAUTHBEARER")  # RFC 4616, SASL
+_BASE64: Final = re.compile(r"[A-Za-z0-9+/]{8,512}+={0,2}")
 _PART: Final = re.compile(r"(?!\$\d{1,4}\s)[^\s\"'\\]{1,512}+")
 
 
@@ -100,6 +102,11 @@ def _identified(text: str, place: int) -> Iterator[Span]:
         yield span
 
 
+def _is_mixed(value: str) -> bool:
+    """Not a word: ``AUTH LOGIN Rejected``."""
+    return changes(classes(value)) >= 3
+
+
 def _auth(text: str, place: int) -> Iterator[Span]:
     """Redis, SMTP. Of a user and a password the latter tells itself; or a line says whose it is."""
     found = _AUTH.match(text, place)
@@ -109,6 +116,8 @@ def _auth(text: str, place: int) -> Iterator[Span]:
     sure = group == "QUOTED" or "redis" in text[max(0, place - 40) : place].lower()
     parts = [*_PART.finditer(text, *found.span(group))]
     told = [one for one in parts if is_telling(one[0])]
+    if not told and parts[0][0].upper() in _MECHANISMS:
+        told = [one for one in parts[1:] if _BASE64.fullmatch(one[0]) and _is_mixed(one[0])]
     if not told and sure:
         told = [one for one in parts[-1:] if is_secret(one[0])]
     for part in told:
@@ -153,6 +162,6 @@ COMMANDS: Final = (
     *(_command(*row) for row in _COMMANDS),
     *(_at(text, _valued(re.compile(pattern + _VALUE))) for text, pattern in _PLACES),
     _at("echo ", _told(_USERS)), _at("echo ", _told(_STDIN)), _at("identified", _identified),
-    _at("auth", _auth, rb"AUTH[\s\"'\\]"), _at("pass ", _told(_PASS), rb"PASS "),
+    _at("auth", _auth, rb"AUTH(?:ENTICATE)?[\s\"'\\]"), _at("pass ", _told(_PASS), rb"PASS "),
     _at(" login ", _told(_LOGIN), rb" LOGIN "),
 )  # fmt: skip

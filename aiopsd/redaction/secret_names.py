@@ -9,7 +9,7 @@ QUOTE: Final = r"(?:\\{0,3}[\"'])?"
 IS: Final = r"\s{0,3}(?:=>|:=|={1,2}+|:(?!:)|%3[dD]|[\uff1a\uff1d])\s{0,3}"
 
 _LOGIN: Final = (
-    r"(?<!ch)passw(?:or[dt]|d)|pswd|passphrase|passcode|kennwort|trase(?:n|ny|ni)a"
+    r"(?<!ch)passw(?:or[dt]|r?d)|pswd|pass[ _-]?phrase|passcode|kennwort|trase(?:n|ny|ni)a"
     r"|mot[ _]?de[ _]?passe|wachtwoord|senha|parola(?: d.ordine)?|haslo|salasana|heslo|losenord"
 )
 _STRONG: Final = (
@@ -21,7 +21,7 @@ _APART: Final = r"(?:api|access|secret|private|encryption|signing|license) key"
 QUALIFIED: Final = re.compile(
     r"(?i:auth|access|refresh|bearer|api|bot|(?<![a-z])id|session|client|app|shared)[_ -]?\Z"
 )  # token, secret
-_SHORT: Final = r"pass|pwd?|mdp|psk|otp|clave"
+_SHORT: Final = r"pass|psw|pwrd|pwd?|mdp|psk|otp|clave"
 _WEAK: Final = r"secret|token|credentials?|creds|zugangsdaten|cvv|cvc"
 _NAME: Final = (
     rf"(?i:(?P<STRONG>{_STRONG})|(?P<APART>{_APART})|(?P<SHORT>(?:{_SHORT})(?![a-rt-z]))"
@@ -34,7 +34,7 @@ _ENDING: Final = (
 NAMED: Final = re.compile(_NAME + _ENDING + "(?P<S>[sS])?")
 _SIGNS: Final = "=:\"' \\<>_()[]{|-~`*,&%?\n\r\t"
 _LETTERS: Final = "abcdefghijklmnopqrstuvwxyz0!$#@?+^."
-PASS: Final = rb"(?i:pass(?:w|phr|code|s?[^a-z]))"
+PASS: Final = rb"(?i:pass(?:w|[ _-]?phr|code|s?[^a-z]))"
 NAMES: Final = (
     "secret", "token", "pswd", "credential", "creds", "kennwort",
     "zugangsdaten", "trasena", "mot de passe", "mot_de_passe", "motdepasse", "wachtwoord",
@@ -43,7 +43,7 @@ NAMES: Final = (
     *(f"{word}{sign}key" for sign in ("", "_", "-", " ") for word in
       ("api", "access", "account", "private", "encryption", "signing", "license", "master",
        "shared", "storage", "subscription", "auth") if sign != " " or word in _APART),
-    *(word + sign for word in ("pwd", "cvv", "cvc", "mdp", "psk", "otp", "clave")
+    *(word + sign for word in ("pwd", "pwrd", "psw", "cvv", "cvc", "mdp", "psk", "otp", "clave")
       for sign in _SIGNS),
     *(f"pw{sign}{after}" for sign in "=: " for after in _SIGNS + _LETTERS),
     *(f"pw{sign}{after}" for sign in "\"'\\])" for after in _SIGNS),

@@ -11,8 +11,10 @@ import re
 from typing import Final
 
 from aiopsd.redaction.anchors import Anchor
+from aiopsd.redaction.codes import CODES
 from aiopsd.redaction.commands import COMMANDS
 from aiopsd.redaction.detector import Detector, matching, near, searching
+from aiopsd.redaction.hashes import HASHES
 from aiopsd.redaction.named import named
 from aiopsd.redaction.secret_names import IS, NAMES, PASS, QUOTE
 from aiopsd.redaction.session_ids import SESSIONS, session
@@ -47,6 +49,12 @@ _CURL_USER: Final = re.compile(
 _SIGNED: Final = re.compile(
     r"(?i:[?&;](?:sig|x-amz-signature|signature)=)(?P<value>[\w%+/=-]{16,512}+)"
 )
+_DOCKER: Final = re.compile(
+    r"\\{0,3}\"auth\\{0,3}\"\s{0,3}:\s{0,3}\\{0,3}\"(?P<value>[A-Za-z0-9+/]{4,4096}+={0,2})"
+)
+_LDIF: Final = re.compile(  # RFC 2849: after two colons it is base64
+    r"(?i:userpassword|unicodepwd|sambantpassword)::\s{1,3}(?P<value>[\w+/]{4,4096}+={0,2})"
+)
 _HOOKS: Final = ("hooks.slack.com/", "/api/webhooks/", "webhook.office.com/")
 _HOOK: Final = re.compile(
     r"(?i:hooks\.slack\.com/\w{1,20}/|/api/webhooks/|webhook\.office\.com/)"
@@ -68,6 +76,10 @@ def _after_scheme(found: re.Match[str]) -> str | None:
     if found["BASIC"]:
         return value if _is_basic(value) else None
     return value if any(c.isdigit() for c in value) or len(value) >= 20 else None
+
+
+def _of_docker(found: re.Match[str]) -> str | None:
+    return found["value"] if _is_basic(found["value"]) else None
 
 
 def _is_basic(value: str) -> bool:
@@ -120,6 +132,10 @@ SECRETS: Final = (
     Detector("private-key", near("-----begin"), matching("private-key", _PEM)),
     Detector("secret", near("authoriz"), matching("secret", _AUTHORIZATION, _authorized)),
     Detector("secret", near("bearer", "basic "), matching("secret", _SCHEME, _after_scheme)),
+    Detector("secret", near('"auth"', '"auth\\'), matching("secret", _DOCKER, _of_docker)),
+    Detector(
+        "secret", near("password:: ", "unicodepwd:: "), searching("secret", _LDIF), whole=True
+    ),
     Detector("secret", near("cookie"), matching("secret", _COOKIE, _cookie)),
     Detector("secret", (*near(*NAMES), *near("pass", confirm=PASS)), named),
     Detector("session", near(*SESSIONS), session),
@@ -128,6 +144,8 @@ SECRETS: Final = (
     Detector("secret", near(" -u "), matching("secret", _CURL_USER)),
     Detector("secret", near("sig=", "signature="), searching("secret", _SIGNED), whole=True),
     Detector("secret", near(*_HOOKS), matching("secret", _HOOK)),
+    *CODES,
+    *HASHES,
     *TOKENS,
     Detector("opaque", _LONG, searching("opaque", _OPAQUE, _opaque), whole=True),
     Detector("opaque", _LONGER, searching("opaque", _HEX, _hex), whole=True, prose=True),

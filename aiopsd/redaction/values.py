@@ -25,6 +25,8 @@ _SAYING: Final = """
 
     password passwords passwd pass token tokens secret secrets credential credentials key keys
     apikey passwort kennwort bearer basic
+
+    include omit same-origin
 """
 """That there is none, what became of it, how people go on, and the name itself."""
 _COMPLAINING: Final = """
