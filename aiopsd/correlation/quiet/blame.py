@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 
-from msgspec.structs import replace
+from msgspec import structs
 
 from aiopsd.contracts import Evidence, Ranker
-from aiopsd.model import Incident, Muted, Suspect
+from aiopsd.model import Anomaly, Incident, Muted, Suspect
 
 SURE: Final = 0.8
 """Of first suspects with so much at least 95 % are right (docs/benchmarks.md): one page in twenty
@@ -23,6 +24,9 @@ FELT: Final = 0.9  # what people feel is held back only where next to nothing el
 LIFT: Final = 0.65  # until then it goes on: scores move with every sample
 MOST_EXPLAINED: Final = 0.5  # of each symptom; of what people feel, FELT_EXPLAINED
 FELT_EXPLAINED: Final = 0.8
+NEAR_SECS: Final = 7200.0
+"""No effect begins so long after its cause did: it would have been there before. Grouping joins
+what began within the hour, so this is for what is slow, further away, or was split by people."""
 SYMPTOMS: Final = frozenset({"latency", "error-rate", "slo-burn", "traffic"})
 """What a callee can do to its callers. A crash, a full disk or a new error line is one's own."""
 _CODE: Final = "explained-by-callee"
@@ -34,6 +38,11 @@ def explained(
     """Incident id to what explains it. ``incidents``: all that are open and neither silenced nor
     held back otherwise: what nobody is told of explains nothing away. ``before``: the answer of
     last time."""
+    if len(incidents) < 2:
+        return {}
+    near = _around(evidence.edges)
+    far = {(a, c) for a, callees in near.items() for b in callees for c in near.get(b, ())}
+    evidence = replace(evidence, edges=evidence.edges | far)
     near = _around(evidence.edges)
     by_root: defaultdict[str, list[Incident]] = defaultdict(list)
     for one in incidents:
@@ -72,11 +81,12 @@ def _blame(
     root = other.root
     mine = [one for one in incident.anomalies if not one.closed and one.severity != "info"]
     theirs = [one for one in other.anomalies if one.severity != "info"]
-    lasts = any(not one.closed for one in theirs if root and one.service == root.service)
+    causes = [one for one in theirs if root and one.service == root.service]
+    begins = any(not one.closed for one in causes) and _is_near(mine, causes)
     strange = any(one.kind not in SYMPTOMS for one in mine)
-    if root is None or not mine or not (lasts or goes_on) or strange:
+    if root is None or not mine or not (begins or goes_on) or strange:
         return 0.0
-    whole = replace(other, anomalies=(*theirs, *mine), suspects=())
+    whole = structs.replace(other, anomalies=(*theirs, *mine), suspects=())
     suspects = ranker.rank(whole, evidence)
     felt = _is_felt(incident, evidence)
     least = LIFT if goes_on else FELT if felt else SURE
@@ -87,6 +97,11 @@ def _blame(
     symptoms = Counter(one.service for one in mine)
     all_ = all(_is_explained(known.get(name), n, share) for name, n in symptoms.items())
     return suspects[0].score if all_ else 0.0
+
+
+def _is_near(mine: Sequence[Anomaly], causes: Sequence[Anomaly]) -> bool:
+    onset_s = min(one.onset_s for one in mine)
+    return any(-60 <= onset_s - one.onset_s <= NEAR_SECS for one in causes)
 
 
 def _is_felt(incident: Incident, evidence: Evidence) -> bool:
@@ -106,7 +121,7 @@ def _is_explained(suspect: Suspect | None, symptoms: int, share: float) -> bool:
 
 
 def _reached(incident: Incident, near: Mapping[str, set[str]]) -> set[str]:
-    """What its services call, and are not themselves."""
+    """What its services call, perhaps through another, and are not themselves."""
     places = set(incident.services)
     return set().union(*(near.get(place, set()) for place in places)) - places
 

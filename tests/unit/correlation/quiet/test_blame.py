@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from aiopsd.contracts import Evidence
 from aiopsd.correlation.anomaly_ranking import EvidenceRanker
-from aiopsd.correlation.quiet.blame import FELT, LIFT, SURE, explained
+from aiopsd.correlation.quiet.blame import FELT, LIFT, NEAR_SECS, SURE, explained
 from aiopsd.correlation.versions import opened
 from aiopsd.model import Anomaly, Incident, Kind, Muted, Severity
 from tests.unit.correlation.test_grouping import T, anomaly
@@ -86,6 +86,21 @@ def test_what_people_feel_needs_stronger_evidence() -> None:
     for one in felt:
         assert why(small, incident(one)) == {}
         assert why(DB, incident(one))
+
+
+def test_what_begins_hours_after_a_cause_that_lasts_has_another() -> None:
+    """That cause would have shown in it before."""
+    hours_s = T + NEAR_SECS + 60
+    late = incident(slow("cart", onset_s=hours_s))
+    assert why(DB, late) == {}
+    assert why(incident(crashed("db"), slow("db", onset_s=hours_s - 300)), late)
+
+
+def test_two_calls_away_where_the_one_between_is_silent() -> None:
+    assert why(DB, incident(slow("web", onset_s=T + 600)))
+    calls = frozenset({("a", "web"), *CALLS})
+    deep = incident(slow("a", onset_s=T + 600))
+    assert explained([DB, deep], Evidence(T, calls, ()), RANKER, {}) == {}  # three
 
 
 def test_two_calls_away_by_way_of_one_that_is_explained_too() -> None:
