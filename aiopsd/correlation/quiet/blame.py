@@ -18,8 +18,8 @@ from aiopsd.contracts import Evidence, Ranker
 from aiopsd.model import Anomaly, Incident, Muted, Suspect
 
 SURE: Final = 0.8
-"""Of first suspects with so much at least 95 % are right (docs/benchmarks.md): one page in twenty
-that is held back wrongly is told when its cause is over, at the latest."""
+"""Of first suspects with so much at least 95 % should be right (docs/ranking.md): one in twenty is
+held back wrongly, and told when what is said to be its cause is over, at the latest."""
 FELT: Final = 0.9  # what people feel is held back only where next to nothing else is possible
 LIFT: Final = 0.65  # until then it goes on: scores move with every sample
 MOST_EXPLAINED: Final = 0.5  # of each symptom; of what people feel, FELT_EXPLAINED
