@@ -81,10 +81,12 @@ class OddSessions:
     ) -> Counter[int]:
         """How many strange sessions were over, by series; of each writer, zero too."""
         odd: Counter[int] = Counter()
+        names: dict[tuple[int, str], Name] = {}  # by stream, and what its lines call themselves
         for line, known in sorted(lines, key=lambda pair: pair[0].time_ns):
             if known.level:
                 self._levels[known.template] = known.level
-            name = _name(line.labels, known)
+            stream = id(line.labels), known.service
+            name = names.get(stream) or names.setdefault(stream, _name(line.labels, known))
             writer = self._of(name)
             key = writer.key(line)
             if key:
