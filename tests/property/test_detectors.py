@@ -63,7 +63,7 @@ def watch(member: Any) -> Watch:
 
 
 @pytest.mark.parametrize("member", MEMBERS, ids=SETTINGS)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(story=stories)
 def test_no_story_breaks_a_detector(member: Any, story: Any) -> None:
     one = member.build(lambda index: {"service": f"s{index}"})

@@ -210,7 +210,7 @@ def shown(scores: Scores) -> dict[int, tuple[float, ...]]:
     }
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(story=stories, cut=st.integers(0, 8))
 def test_any_batching_gives_the_same_numbers(story: Any, cut: int) -> None:
     one, other = counts(), counts()
@@ -224,7 +224,7 @@ def test_any_batching_gives_the_same_numbers(story: Any, cut: int) -> None:
         }
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(story=stories, cut=st.integers(0, 110), by_label=st.booleans())
 def test_saved_and_loaded_anywhere_it_goes_on_the_same(
     story: Any, cut: int, by_label: bool
@@ -240,7 +240,7 @@ def test_saved_and_loaded_anywhere_it_goes_on_the_same(
     assert one.save() == first.save()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(story=stories)
 def test_whatever_comes_the_neighbours_stay_right(story: Any) -> None:
     one, alone = counts(), counts()
@@ -252,7 +252,7 @@ def test_whatever_comes_the_neighbours_stay_right(story: Any) -> None:
         assert shown(one.observe(both))[13] == shown(alone.observe(calm))[13]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(
     gaps=st.lists(
         st.tuples(st.integers(1, 4000), st.integers(0, 9), st.integers(0, 99)), max_size=60

@@ -227,7 +227,7 @@ def shown(scores: Scores) -> dict[int, tuple[str, ...]]:
     return {series: tuple(map(repr, line)) for series, *line in lines}
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(story=stories, cut=st.integers(0, 190))
 def test_batching_saving_and_neighbours_change_nothing(story: Any, cut: int) -> None:
     one, other = build(), build()

@@ -221,7 +221,7 @@ def judged(one: Peer, batches: list[Batch]) -> dict[tuple[int, int], tuple[float
     return found
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(story=ticks, random=st.randoms(use_true_random=False))
 def test_however_samples_are_cut_into_batches_the_numbers_are_the_same(
     story: list[list[float]], random: Any
@@ -241,7 +241,7 @@ def test_however_samples_are_cut_into_batches_the_numbers_are_the_same(
     assert judged(cut, pieces) == judged(whole, batches)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(story=ticks, at=st.integers(0, 51))
 def test_saved_and_loaded_in_between_it_says_the_same(story: list[list[float]], at: int) -> None:
     rows = [*quiet(40, 2 * SIZE).tolist(), *story]
@@ -254,7 +254,7 @@ def test_saved_and_loaded_in_between_it_says_the_same(story: list[list[float]], 
     assert second.save() == whole.save()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(story=ticks)
 def test_hostile_values_harm_no_other_group(story: list[list[float]]) -> None:
     alone, beside = peer(min_peers=3), peer(min_peers=3)
