@@ -77,7 +77,7 @@ def test_no_story_breaks_a_detector(member: Any, story: Any) -> None:
 
 
 @pytest.mark.parametrize("member", MEMBERS, ids=SETTINGS)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(story=stories, cut=st.integers(0, 85))
 def test_a_restart_at_any_point_changes_nothing(member: Any, story: Any, cut: int) -> None:
     whole, first = watch(member), watch(member)
@@ -92,7 +92,7 @@ def test_a_restart_at_any_point_changes_nothing(member: Any, story: Any, cut: in
 
 
 @pytest.mark.parametrize("member", MEMBERS, ids=SETTINGS)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(story=stories)
 def test_each_anomaly_opens_once_and_ends_at_most_once(member: Any, story: Any) -> None:
     one = watch(member)
@@ -110,7 +110,7 @@ def test_each_anomaly_opens_once_and_ends_at_most_once(member: Any, story: Any) 
     assert len(set(by_service)) == len(by_service), "one anomaly a series while it lasts"
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(
     levels=st.lists(st.sampled_from([0.0, 0.3, 0.6, 0.9]), max_size=80),
     for_secs=st.integers(0, 10),

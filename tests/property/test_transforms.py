@@ -114,7 +114,7 @@ def plain_sums(story: Story, how: str) -> list[dict[str, float]]:
 
 
 @pytest.mark.parametrize("how", ["rate", "delta"])
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(story=ticks)
 def test_increases_are_what_they_are_by_definition(how: Any, story: Any) -> None:
     one = Story(story)
@@ -125,7 +125,7 @@ def test_increases_are_what_they_are_by_definition(how: Any, story: Any) -> None
         assert all(value >= 0 for value in got.values()), "a counter never falls"
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(story=ticks)
 def test_a_ratio_of_a_part_is_between_nothing_and_all(story: Any) -> None:
     one = Story(story)
@@ -159,7 +159,7 @@ def test_a_restart_at_any_point_changes_nothing(how: Any, story: Any, cut: int) 
 counts = st.lists(st.integers(0, 30), min_size=2, max_size=8)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(counts=counts, q=st.sampled_from([0.5, 0.9, 0.95, 0.99]), absent=st.sets(st.integers(0, 6)))
 def test_quantiles_are_those_of_the_observations(
     counts: list[int], q: float, absent: set[int]
@@ -227,7 +227,7 @@ def at_ends(table: SeriesTable, batches: list[Batch]) -> dict[tuple[str, str, fl
     return found
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(growth=steady, orders=cuts, width=widths)
 def test_any_batching_of_a_tick_gives_the_same(growth: Any, orders: Any, width: Any) -> None:
     def whole(_: int) -> list[list[int]]:
@@ -274,7 +274,7 @@ hostile = st.one_of(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(values=st.lists(hostile, min_size=2, max_size=30), restart=st.booleans())
 def test_hostile_values_break_neither_their_series_nor_its_neighbours(
     values: list[float], restart: bool
@@ -307,7 +307,7 @@ def test_hostile_values_break_neither_their_series_nor_its_neighbours(
     assert len(good) >= len(values) + 8
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(
     arrivals=st.lists(st.integers(0, 2), max_size=60),
     cadence=st.sampled_from([(10.0, 10.0, 10.0), (1.0, 5.0, 15.0)]),

@@ -222,7 +222,7 @@ noise = st.lists(
 )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(values=noise)
 def test_page_hinkley_is_rivers(values: list[float]) -> None:
     rows, oracle = Rows(**page_hinkley.COLUMNS), _Oracle()
