@@ -112,8 +112,9 @@ class Quieting:
             others=self._state.silences.values(),
         )
         await publish(silence)
-        log.info("silence id=%s owner=%s until=%s", silence.id, silence.owner, until(ends_s))
-        return self._state.silences[silence.id]  # as it may be kept
+        kept = self._state.silences[silence.id]  # as it may be repeated
+        log.info("silence id=%s owner=%s until=%s", kept.id, kept.owner, until(ends_s))
+        return kept
 
     async def end(self, name: str, by: str, now_s: float, publish: Publish) -> Silence:
         silence = ended(found(self._state.silences, name), by, now_s)

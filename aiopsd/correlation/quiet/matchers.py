@@ -18,7 +18,7 @@ from aiopsd.patterns import Pattern, label_pattern
 
 MOST = 20  # of one silence
 VALUE_CHARS = 500
-_FORM: Final = re.compile(r"([A-Za-z_][\w.:/-]*)\s*(=~|!~|!=|=)\s*(.*)", re.ASCII | re.DOTALL)
+_FORM: Final = re.compile(r"([A-Za-z_][\w.:/-]{0,199})\s*(=~|!~|!=|=)\s*(.*)", re.ASCII | re.DOTALL)
 
 
 def parsed(texts: Sequence[str]) -> tuple[Matcher, ...]:

@@ -2,6 +2,8 @@
 
 from msgspec.structs import replace
 
+from aiopsd.correlation.quiet.matchers import fit
+from aiopsd.correlation.quiet.silences import made
 from aiopsd.logs import Miner
 from aiopsd.model import Anomaly, Batch, Change, LogBatch, LogLine, Run, StepRecord
 from aiopsd.pipeline.cleaning import Cleaning
@@ -90,3 +92,12 @@ def test_a_run_that_is_not_kept_whole_says_so() -> None:
     clean = cleaning.event(replace(RUN, steps=(said,)))
     assert not clean.redacted
     assert clean.steps[0].result == {"stdout": TAKEN}
+
+
+def test_a_silence_fits_the_labels_as_they_are_kept_and_repeats_no_secret() -> None:
+    silence = made([f"user={MAIL}"], owner=MAIL, reason="login with password=hunter2 fails",
+                   starts_s=0.0, ends_s=600.0, now_s=0.0)  # fmt: skip
+    kept = Cleaning(REDACTOR).event(silence)
+    assert (kept.owner, kept.reason) == (TAKEN, "login with password=<secret> fails")
+    assert fit(kept.matchers, REDACTOR.labels({"user": MAIL}))
+    assert (kept.id, kept.ends_s) == (silence.id, 600.0)
