@@ -29,10 +29,11 @@ def path(tmp_path: Path) -> Path:
 def test_packed_and_cut_short(path: Path, pack: Callable[[bytes], bytes]) -> None:
     path.write_bytes(pack(TEXT))
     assert read(path) == (TEXT.splitlines(), "")
-    text = TEXT * 100  # of several blocks, since half of one cannot be unpacked
-    path.write_bytes(pack(text)[: len(pack(text)) * 3 // 4])
+    text = TEXT * 40  # of several blocks, since half of one cannot be unpacked
+    packed = pack(text)
+    path.write_bytes(packed[: len(packed) * 3 // 4])
     lines, damage = read(path)
-    assert 1000 < len(lines) < 500_000
+    assert 1000 < len(lines) < 200_000
     assert text.startswith(b"\n".join(lines))
     assert damage.startswith(f"{path} is damaged: what was read is its first ")
     assert "Compressed file ended before the end-of-stream marker was reached" in damage
