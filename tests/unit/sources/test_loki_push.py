@@ -116,6 +116,19 @@ async def test_204_comes_after_the_commit_and_not_before() -> None:
         assert await posting == 204
 
 
+async def test_what_waited_is_handed_on_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between two of them what others have read gets its turn."""
+    monkeypatch.setattr("aiopsd.sources.loki_push.READING_LINES", 3)
+    async with hook() as one, reading(one):
+        posting = [asyncio.create_task(one.push("a", "b", pod=f"{n}")) for n in range(7)]
+        await one.readings.until(lambda: len(one.source._waiting) == 7)
+        committer = asyncio.create_task(commit_all(one.source, one.readings))
+        assert set(await asyncio.gather(*posting)) == {204}
+        committer.cancel()
+        sizes = [sum(len(batch.lines) for batch in reading.items) for reading in one.readings.all]
+        assert (sum(sizes), max(sizes)) == (14, 2)
+
+
 async def test_many_at_once_are_each_answered() -> None:
     async with hook() as one, committing(one):
         answers = await asyncio.gather(*(one.push(f"{n}", pod=f"{n}") for n in range(50)))
