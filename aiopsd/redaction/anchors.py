@@ -8,7 +8,7 @@ them, all at once; what is mostly digits, by a search of its own.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
@@ -20,6 +20,8 @@ _WORDS: Final = re.sub(rb"[A-Za-z0-9+_/-]", b"x", bytes(range(256)))
 FEW: Final = 100  # characters: to set numpy to work takes longer
 _BITS: Final = 20  # of a hash: few words share one by chance, and the tables stay in the cache
 _NEXT: Final = "abcdefghijklmnopqrstuvwxyz0_-.:%$?+!~*"
+CROWDED: Final = -1
+"""The owner that says: of this line no more was looked at."""
 _RARE: Final = {c: i for i, c in enumerate(" 0etaoinsrhldcumfpgwybvkxjqz")}
 """How unusual letters are in English; signs are in between."""
 
@@ -78,22 +80,28 @@ class Anchors:
             self._plain[first] |= not is_number
             self._pair[_paired(first, second)] |= is_number
 
-    def found(self, line: bytes) -> Iterator[tuple[int, int]]:
-        """(place, owner) of the anchors in it; in no order, and of one that repeats itself without
-        a gap not every place."""
+    def found(self, texts: Sequence[str], most: int | None = None) -> Iterator[tuple[int, int]]:
+        """(place, owner) of the anchors in the texts, put together as lines; in no order, and of
+        one that repeats itself without a gap not every place. ``most``: places that are looked at
+        in each text; where there are more, the next one is CROWDED's."""
+        line = flat("\n".join(texts))
         small = folded(line)
         places = self._few(small) if len(small) < FEW else self._places(small)
-        if places:
-            yield from self._exact(line, small, places)
+        places, crowded = _thinned(texts, places, most)
+        yield from ((place, CROWDED) for place in crowded)
+        yield from self._exact(line, small, places)
         words = small.translate(_WORDS)
         for (text, in_words), confirmed in self._searched.items():
             look = words if in_words else small
             place = look.find(text)
-            while place >= 0:
-                for confirm, owners in confirmed.items():
+            if place < 0:
+                continue
+            places, crowded = _thinned(texts, _every(look, text, place), most)
+            yield from ((place, CROWDED) for place in crowded)
+            for confirm, owners in confirmed.items():
+                for place in places:
                     if confirm is None or confirm(line, place):
                         yield from ((place, owner) for owner in owners)
-                place = look.find(text, place + len(text))
 
     def _few(self, small: bytes) -> list[int]:
         """Where four characters are known."""
@@ -117,6 +125,26 @@ class Anchors:
                     continue
                 if anchor.confirm is None or anchor.confirm(line, begin):
                     yield begin, owner
+
+
+def _every(look: bytes, text: bytes, place: int) -> list[int]:
+    places = []
+    while place >= 0:
+        places.append(place)
+        place = look.find(text, place + len(text))
+    return places
+
+
+def _thinned(
+    texts: Sequence[str], places: list[int], most: int | None
+) -> tuple[list[int], list[int]]:
+    """The first of each text; and where the next one is, of those with more."""
+    if most is None or len(places) <= most or max(map(len, texts)) <= most:
+        return places, []
+    at = np.asarray(places)
+    text = np.searchsorted(np.cumsum([len(one) + 1 for one in texts]), at, "right")
+    rank = np.arange(len(at)) - np.searchsorted(text, text)
+    return at[rank < most].tolist(), at[rank == most].tolist()
 
 
 def _hashed(codes: Codes) -> Codes:

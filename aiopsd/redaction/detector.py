@@ -25,7 +25,7 @@ class Span(NamedTuple):
     value: str
 
 
-Find = Callable[[str, int], Iterator[Span]]
+Find = Callable[[str, int], Iterable[Span]]
 """What is in a line, at this place or (``whole``) anywhere."""
 Among = Callable[[Sequence[str]], Iterable[int]]
 """In which of these texts something may be; none is missed."""

@@ -55,6 +55,7 @@ class Reading(NamedTuple):
     text: str
     places: list[int]  # in the text, where a part begins: one as it is, or one that was read
     written: list[int]
+    end: int  # up to where it was read, as it is written
 
     def span(self, span: Span) -> Span:
         """Where it is written; an escape that it begins or ends within is all of it."""
@@ -69,9 +70,9 @@ class Reading(NamedTuple):
         return self.written[part] + (0 if part % 2 else place - self.places[part])
 
 
-def readings(texts: Sequence[str]) -> dict[int, Reading]:
+def readings(texts: Sequence[str], most: int | None = None) -> dict[int, Reading]:
     """By their place among them, of those that are not written as they are meant. One look at all
-    of them together, so that others cost next to nothing."""
+    of them together, so that others cost next to nothing. ``most``: signs that are read of each."""
     whole = "\n".join(texts)
     odd: set[int] = set()
     if not whole.isascii():
@@ -85,16 +86,19 @@ def readings(texts: Sequence[str]) -> dict[int, Reading]:
             at = bisect_right(starts, place)
             odd.add(at - 1)
             place = whole.find(sign, starts[at])
-    found = ((at, reading(texts[at])) for at in sorted(odd))
+    found = ((at, reading(texts[at], most)) for at in sorted(odd))
     return {at: meant for at, meant in found if meant is not None}
 
 
-def reading(text: str) -> Reading | None:
-    """None where it is written as it is meant."""
+def reading(text: str, most: int | None = None) -> Reading | None:
+    """None where it is written as it is meant, to its end."""
     parts: list[str] = []
     narrow = text if text.isascii() else text.translate(_WIDE)
     places, written, at, end = [0], [0], 0, 0
-    for begin in _BEGINS.finditer(narrow):
+    for n, begin in enumerate(_BEGINS.finditer(narrow)):
+        if n == most:
+            narrow = narrow[: max(end, begin.start())]
+            break
         found = _ANY.match(narrow, begin.start()) if begin.start() >= end else None
         if found is None:
             continue
@@ -106,7 +110,7 @@ def reading(text: str) -> Reading | None:
         at, end = at + len(said), found.end()
     if not parts and narrow == text:
         return None
-    return Reading("".join((*parts, narrow[end:])), places, written)
+    return Reading("".join((*parts, narrow[end:])), places, written, len(narrow))
 
 
 def _read(found: re.Match[str]) -> str:

@@ -3,13 +3,13 @@
 A name, a relation and a value. What the relation is decides how much the value has to look like a
 secret: nothing behind ``=``, a little behind ``is``, and in ``password x`` it has to tell itself.
 The value is taken to its end, closed or not; the name stays. Linear: it matches at one place, gives
-nothing back (possessive) and is bounded.
+nothing back (possessive), is bounded, and reads on only where it takes something (``_NEAR``).
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Sequence
 from typing import Final
 
 from aiopsd.redaction.detector import PLACEHOLDER, Kind, Span
@@ -24,7 +24,7 @@ _WRAP: Final = (
 )
 _AGAIN: Final = r"(?=[^\s,;:&\"'}\])>=<|/\\.?!(])"  # "ab"cd is one word for a shell
 _GO_ON: Final = (  # a separator that no other name follows is part of the value
-    r"(?:\\[ ](?=[^\s\\])|[^\s,;&\"'}\]]"
+    r"(?:[^\s,;&\"'}\]\\]{1,512}+|\\(?:[ ](?=[^\s\\]))?"
     r"|[,;&](?![\s\"'\[{}\]<\\]|$|[\w.-]{1,32}+\s?[=:])|[}\]\"'](?=\w))"
 )
 _VALUE: Final = (
@@ -84,22 +84,30 @@ _CELL: Final = re.compile(
     r"\s{0,3}(?:N?'(?:[^']|''){0,4096}+'|\"[^\"]{0,4096}+\"|[^,()'\"]{1,99}+)"
 )
 _MOST: Final = 64  # values of one name
+_NEAR: Final = 400
+"""Characters from a name on that tell whether anything is taken. What is not taken may hold the
+next name, and that one the next: were each read to the end, a line would be read once for each."""
+_EDGE: Final = 64  # what a value that ends before it is followed by has been seen
 
 
-def named(text: str, place: int) -> Iterator[Span]:
+def named(text: str, place: int) -> Sequence[Span]:
     """What the name at this place gives away."""
     name = NAMED.match(text, place)
     if name is None or (name["SHORT"] and not _begins(text, place)):
-        return
+        return ()
     if text.startswith("<", place - 1) and PLACEHOLDER.match(text, place - 1):
-        yield from _in_xml(text, name)
-        return
+        return _in_xml(name)
     strong = name["STRONG"] is not None
     if name["WEAK"]:
         if text.startswith("nexpected ", place - 10):  # of a parser
-            return
+            return ()
         strong = QUALIFIED.search(text, max(0, place - 9), place) is not None
-    yield from _signed(text, name, strong) or _related(text, name, strong)
+    near = text[: place + _NEAR]
+    spans = _signed(near, name, strong) or _related(near, name, strong)
+    goes_on = spans and (len(spans) > 1 or spans[-1].end > len(near) - _EDGE)
+    if goes_on and len(near) < len(text):
+        return _signed(text, name, strong) or _related(text, name, strong)
+    return spans
 
 
 def _begins(text: str, place: int) -> bool:
@@ -158,21 +166,21 @@ def _related(text: str, name: re.Match[str], strong: bool) -> list[Span]:
         case "(" | "[" | "{":
             return _called(text, name, strong)
         case "<" | ">":
-            return _in_xml(text, name)
+            return _in_xml(name)
         case '"' | "'" | "\\":
             return (
-                _in_xml(text, name) or _paired(text, name) or _listed(text, name)
-                or _in_row(text, name)
+                _in_xml(name) or _paired(text, name) or _listed(text, name)
+                or _in_row(name)
             )  # fmt: skip
         case "," | ")" | "`" | "]":
-            return _paired(text, name) or _in_row(text, name)
+            return _paired(text, name) or _in_row(name)
         case "-" | "|" | "~" | "→" | ":" | "*":
             return _loose(text, name)
         case char if char.isspace():
             loose = text[name.end() : name.end() + 4].lstrip()[:1] in _LOOSE_SIGNS
             in_xml = "<" in text[max(0, name.start() - 40) : name.start()]
             return (
-                (loose and _loose(text, name)) or (in_xml and _in_xml(text, name))
+                (loose and _loose(text, name)) or (in_xml and _in_xml(name))
                 or _paired(text, name) or _said(text, name, strong)
             )  # fmt: skip
     return []
@@ -197,8 +205,9 @@ def _loose(text: str, name: re.Match[str]) -> list[Span]:
     return [_span(found)] if found and is_telling(_span(found).value) else []
 
 
-def _in_xml(text: str, name: re.Match[str]) -> list[Span]:
-    found = _XML.match(text, name.end())
+def _in_xml(name: re.Match[str]) -> list[Span]:
+    """To its end at once: no two read the same."""
+    found = _XML.match(name.string, name.end())
     if found is None or is_prose(found["xml"]):
         return []
     return [_span(found)] if is_secret(found["xml"], strong=False) else []
@@ -230,12 +239,14 @@ def _listed(text: str, name: re.Match[str]) -> list[Span]:
     if _OPTION.search(text, begin, name.start()):
         return [span] if is_secret(span.value) else []
     opened = _OPENED.search(text, begin, name.start())
-    closed = text[span.end : span.end + 6].lstrip("\\\"' ")[:1] in (")", "]", "}")
+    after = text[span.end : span.end + 6].lstrip("\\\"' ")[:1]
+    closed = after in (")", "]", "}") or span.end == len(text)
     return [span] if opened and closed and is_telling(span.value) else []
 
 
-def _in_row(text: str, name: re.Match[str]) -> list[Span]:
+def _in_row(name: re.Match[str]) -> list[Span]:
     """``INSERT INTO users (name, password) VALUES ('bob', 'x')``."""
+    text = name.string
     found = _ROW.match(text, name.end())
     begin = text.rfind("(", max(0, name.start() - 400), name.start())
     if found is None or begin < 0:

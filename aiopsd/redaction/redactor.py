@@ -13,7 +13,7 @@ from itertools import accumulate
 from typing import Any, Final
 from urllib.parse import quote
 
-from aiopsd.redaction.anchors import Anchors, flat, folded
+from aiopsd.redaction.anchors import CROWDED, Anchors, flat, folded
 from aiopsd.redaction.detector import PLACEHOLDER, Detector, Span, near
 from aiopsd.redaction.escapes import readings, uncut
 from aiopsd.redaction.people import PEOPLE
@@ -27,8 +27,10 @@ BUILT_IN: Final = (*SECRETS, *PEOPLE)
 LONGEST_LINE: Final = 8192
 """A longer one is cut: what it is about stands at its beginning."""
 _BEYOND: Final = 2048  # characters read after that, so that no cut goes through a secret
-MOST_PLACES: Final = 250
+MOST_PLACES: Final = 96
 """Where one line has more places that could be a secret, it ends there."""
+_MOST_LOOKS: Final = 4 * MOST_PLACES  # at what only begins like one, of each kind of anchor
+_MOST_SIGNS: Final = 1536  # of those that escapes begin with
 _AT_ONCE: Final = 256  # lines: what is worked on stays in the processor's cache
 MOST_VALUES: Final = 100_000  # of labels, remembered
 SHORTEST_KNOWN: Final = 6  # a secret of fewer characters is part of too many words,
@@ -107,20 +109,26 @@ class Redactor:
         self, texts: Sequence[str], labels: bool, most: int | None
     ) -> Iterator[tuple[int, str]]:
         """Those of them that are not clean, by their place among them."""
-        read = readings(texts)
+        read = readings(texts, None if most is None else _MOST_SIGNS)
         places, found = list(read), dict[int, tuple[int, list[Span]]]()
+        for at, meant in read.items():
+            if meant.end < len(texts[at]):
+                found[at] = meant.end, []
         for at, end, spans in self._found([one.text for one in read.values()], labels, most):
             meant = read[places[at]]
             cut = meant.span(Span(0, end, "", "")).end
-            found[places[at]] = cut, [meant.span(span) for span in spans]
+            found[places[at]] = min(meant.end, cut), [meant.span(span) for span in spans]
+        ends = {at: end for at, (end, _) in found.items() if end < len(texts[at])}
+        if ends:
+            texts = [text[: ends.get(at)] for at, text in enumerate(texts)]
         for at, end, spans in self._found(texts, labels, most):
             least, before = found.get(at, (end, []))
             found[at] = min(end, least), before + spans
         for at, (end, spans) in found.items():
             if at in read:
-                spans = uncut(texts[at], spans)
+                spans = uncut(texts[at][:end], spans)
             text = self._without(texts[at][:end], [one for one in spans if one.start < end])
-            if text is not texts[at]:
+            if at in ends or text is not texts[at]:
                 yield at, text
 
     def _found(
@@ -128,7 +136,8 @@ class Redactor:
     ) -> Iterator[tuple[int, int, list[Span]]]:
         """Of those that are suspect: which one, where it ends, and what is in it."""
         suspects: dict[int, list[tuple[int, int]]] = {}
-        places = sorted(set(self._anchors.found(flat("\n".join(texts)))))
+        looked = None if most is None else _MOST_LOOKS
+        places = sorted(set(self._anchors.found(texts, looked)))
         if places:
             starts = list(accumulate((len(text) + 1 for text in texts), initial=0))
             for place, owner in places:
@@ -139,9 +148,11 @@ class Redactor:
                 suspects.setdefault(at, []).insert(0, (0, owner))
         for at, suspected in suspects.items():
             text = texts[at]
-            if most is not None and len(suspected) > most:
-                text = text[: suspected[most][0]]
-            yield at, len(text), self._spans(text, suspected[:most], labels)
+            if most is not None:
+                last = next((i for i, one in enumerate(suspected) if one[1] == CROWDED), most)
+                if len(suspected) > (last := min(last, most)):
+                    text, suspected = text[: suspected[last][0]], suspected[:last]
+            yield at, len(text), self._spans(text, suspected, labels)
 
     def _spans(self, text: str, suspected: Iterable[tuple[int, int]], labels: bool) -> list[Span]:
         spans: list[Span] = []
