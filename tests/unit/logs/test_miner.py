@@ -204,5 +204,5 @@ def test_many_streams_at_once_take_no_longer_each() -> None:
         miner.feed(LogBatch(2.0, (*batches[1].lines[::2], LogLine(1, {"service": "new"}, "hello"))))
         return time.process_time() - begun
 
-    secs(10)
-    assert secs(3200) < 24 * max(secs(400), 1e-3)
+    few_secs, many_secs = (min(secs(streams) for _ in range(3)) for streams in (400, 3200))
+    assert many_secs < 24 * max(few_secs, 1e-3)
