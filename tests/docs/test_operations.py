@@ -51,8 +51,8 @@ async def test_files_signals_health_and_backup_of_a_running_daemon(
         await daemon.start()
         (incident,) = await daemon.until(daemon.open_incidents)
         files = {path.name for path in (tmp_path / "state").iterdir()}
-        keys = {"positions.key", "redaction.key"}
-        assert files == {"journal.db", "journal.db-wal", "journal.db-shm", "lock", "control.sock"} | keys
+        journal = {"journal.db", "journal.db-wal", "journal.db-shm"}
+        assert files == {"lock", "control.sock", "positions.key", "redaction.key"} | journal
         assert daemon.get("/healthz") == daemon.get("/readyz") == (200, "ok\n")
         await asyncio.to_thread(_backup, tmp_path / "state" / "journal.db", tmp_path / "copy.db")
         async with exporter.away():
