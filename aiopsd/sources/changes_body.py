@@ -10,9 +10,9 @@ from typing import Any, Final
 
 MOST_TEXT: Final = 200  # characters of one field; a title is longer than a name, not than this
 _WORD: Final = re.compile(r'"([^"]*)"|([^."]+)')
-_OFFSET: Final = re.compile(r"\s+([+-]\d{2}:?\d{2})$")
+_OFFSET: Final = re.compile(r"(?<!\s)\s{1,9}([+-]\d{2}:?\d{2})$")
 _UNITS: Final = ((1e17, 1e9), (1e14, 1e6), (1e11, 1e3))  # nanoseconds, microseconds, ms
-_VERSION: Final = re.compile(r"v?\d+(\.\d+)+[\w.+-]*", re.ASCII)
+_VERSION: Final = re.compile(r"v?\d+(?:\.\d+)++[\w.+-]*+", re.ASCII)
 _MIGRATES: Final = re.compile(r"\bmigrat", re.IGNORECASE)
 _MIGRATION: Final = re.compile(
     r"(^|/)(migrations?|db/migrate|alembic/versions|flyway|liquibase)/|(^|/)V\d+__[^/]*\.sql$",
