@@ -16,7 +16,13 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 # A shared machine is slow at times; that says nothing of the code.
-settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# Each run tries the same examples; `make soak` draws others.
+settings.register_profile(
+    "patient",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    derandomize="AIOPSD_SOAK" not in os.environ,
+)
 settings.load_profile("patient")
 
 Missing = str | None  # why the machine cannot run such tests

@@ -45,7 +45,9 @@ _AROUND: Final = "()[]{}<>*.:;,!?'\"`|/-"
 def is_nothing(value: str) -> bool:
     """It says that there is none, what became of it, or where it comes from."""
     plain = value.strip(_AROUND).lower()
-    if not plain.strip("x-_*•●") or plain in _NOTHING or PLACEHOLDER.fullmatch(value):
+    if not plain.strip("x-_*•●") or plain in _NOTHING:
+        return True
+    if PLACEHOLDER.fullmatch(value.strip("=: \t\r\n")):
         return True
     return _REFERENCE.match(value) is not None
 

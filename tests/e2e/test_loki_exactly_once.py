@@ -140,8 +140,10 @@ class Writer:
 
     def _again(self) -> None:
         """An agent that had no answer sends what Loki has already."""
-        while len(self.lately) > 1 and self.lately[0][0] < time.monotonic() - LATE_SECS / 2:
+        while self.lately and self.lately[0][0] < time.monotonic() - LATE_SECS / 2:
             self.lately.popleft()
+        if not self.lately:  # we were stopped for so long
+            return
         _, labels, entry = self.lately[0]
         assert self.loki.push(labels, [entry]) == 0
         self.kinds["sent again"] += 1

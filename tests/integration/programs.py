@@ -4,19 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-import socket
 from pathlib import Path
 
 from aiohttp import ClientConnectionError, ClientSession, ClientTimeout
 
+from tests.e2e.daemon import free_port
+
 READY_SECS = 90.0
-
-
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        port: int = one.getsockname()[1]
-        return port
 
 
 class Program:
