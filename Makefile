@@ -20,7 +20,7 @@ demo: $(READY) ## Watch a toy shop break and heal (about a minute)
 	@$(BIN)/aiopsd demo
 
 test: $(READY) packages lint ## Lint, then run every test that this machine can run
-	$(BIN)/pytest -q --numprocesses 5 --dist loadgroup $(ARGS)
+	$(BIN)/pytest -q --numprocesses 4 --dist loadgroup $(ARGS)
 
 soak: $(READY) packages ## Every demo fault, outages of a minute, an hour of remote_write deaths, five million lines (two hours)
 	AIOPSD_SOAK=1 AIOPSD_AWAY_SECS=60 $(BIN)/pytest -q -v tests/property tests/e2e $(ARGS)
