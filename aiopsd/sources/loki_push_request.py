@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -19,6 +18,8 @@ from aiopsd.model import Labels, LogLine
 from aiopsd.sources.protobuf import BYTES, Field, Malformed, fields, inner, signed, varint
 
 MOST_LINES: Final = 500_000  # of a request; each costs some hundred bytes, however short it is
+MOST_LABELS: Final = 128  # of a stream, of a line's metadata; Loki takes 15 and 128
+MOST_PAIRS: Final = 4_000_000  # of a request's lines together: with metadata each has its own
 MAX_LINE_BYTES: Final = 64 * 1024
 _LINE_BYTES: Final = 200  # of a line besides its text
 _NS: Final = 10**9
@@ -38,10 +39,33 @@ class Pushed:
     cut: int = 0  # lines of which only the beginning is here
     bad: int = 0  # streams that were left out
     complaint: str = ""  # about the first of them
+    _entries: int = 0  # streams and lines, the empty ones too
+    _pairs: int = 0
+
+    def enter(self) -> None:
+        """One stream or line more."""
+        self._entries += 1
+        if self._entries > MOST_LINES:
+            raise Malformed(f"more than {MOST_LINES:,} lines and streams")
+
+    def with_metadata(self, metadata: Labels, labels: Labels) -> Labels:
+        """Labels of a line; those of its stream win over structured metadata."""
+        if not metadata:
+            return labels
+        if len(metadata) > MOST_LABELS:
+            raise Malformed(f"structured metadata of more than {MOST_LABELS} names")
+        self._pairs += len(metadata) + len(labels)
+        if self._pairs > MOST_PAIRS:
+            raise Malformed(f"more than {MOST_PAIRS:,} labels and metadata of lines")
+        return {**metadata, **labels}
+
+    def stream(self, labels: Labels) -> bool:
+        """Whether lines may have these labels."""
+        if len(labels) > MOST_LABELS:
+            self.complain(f"a stream of {len(labels):,} labels; at most {MOST_LABELS} are taken")
+        return len(labels) <= MOST_LABELS
 
     def add(self, time_ns: int, labels: Labels, text: str) -> None:
-        if len(self.lines) >= MOST_LINES:
-            raise Malformed(f"more than {MOST_LINES:,} lines")
         if len(text) > MAX_LINE_BYTES:
             text, self.cut = text[:MAX_LINE_BYTES], self.cut + 1
         if text.strip():
@@ -75,10 +99,13 @@ def read_json(body: bytes) -> Pushed:
     """Raises Malformed."""
     found = Pushed()
     for stream in _decoded(body).streams:
-        for entry in stream.values:
+        found.enter()
+        taken = found.stream(stream.stream)
+        for entry in stream.values if taken else ():
+            found.enter()
             if not (entry.stamp.isdecimal() and len(entry.stamp) <= 19):
                 raise Malformed(f"a stamp that is no nanoseconds: {entry.stamp[:40]!r}")
-            labels = _with(entry.metadata, stream.stream) if entry.metadata else stream.stream
+            labels = found.with_metadata(entry.metadata, stream.stream)
             found.add(int(entry.stamp), labels, entry.text)
     return found
 
@@ -106,11 +133,6 @@ def _whole(said: Any) -> Any:
     return said
 
 
-def _with(metadata: Mapping[str, str], labels: Labels) -> Labels:
-    """Labels of the stream win over structured metadata."""
-    return {**metadata, **labels}
-
-
 # --- protobuf -----------------------------------------------------------------------------
 
 
@@ -119,6 +141,7 @@ def read_protobuf(body: bytes) -> Pushed:
     found = Pushed()
     for one in fields(body, 0, len(body)):
         if one.number == 1:
+            found.enter()
             inner(body, one)
             _stream(body, one, found)
     return found
@@ -134,9 +157,10 @@ def _stream(data: bytes, stream: Field, found: Pushed) -> None:
             if labels is None:
                 found.complain(f"not the labels of a stream: {text[:80]!r}")
         elif one.number == 2:
+            found.enter()
             inner(data, one)
             entries.append(one)
-    if labels is not None:
+    if labels is not None and found.stream(labels):
         for entry in entries:
             _entry(data, entry, labels, found)
 
@@ -160,8 +184,7 @@ def _entry(data: bytes, entry: Field, labels: Labels, found: Pushed) -> None:
             name, value = _pair(data, at, at + size)
             metadata[name] = value
         at += size
-    found.add(time_ns, _with(metadata, labels) if metadata else labels,
-              text.decode(errors="replace"))  # fmt: skip
+    found.add(time_ns, found.with_metadata(metadata, labels), text.decode(errors="replace"))
 
 
 def _field(data: bytes, at: int, end: int) -> tuple[int, int, int]:

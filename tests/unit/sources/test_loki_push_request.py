@@ -152,10 +152,45 @@ def test_long_lines_are_cut_and_blank_ones_left_out() -> None:
     assert ([len(line.text) for line in found.lines], found.cut) == ([MAX_LINE_BYTES], 1)
 
 
-def test_more_lines_than_anybody_sends(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("line", ["x", "", " "])
+def test_more_lines_than_anybody_sends(line: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loki_push_request, "MOST_LINES", 3)
     with pytest.raises(Malformed, match="more than 3 lines"):
-        read_json(as_json([{"values": [["1", "x"]] * 4}]))
+        read_json(as_json([{"values": [["1", line]] * 4}]))
+    with pytest.raises(Malformed, match="more than 3 lines"):
+        read_protobuf(push_request([('{a="1"}', [(NS, line)] * 4)]))
+
+
+def test_streams_of_nothing_are_counted_too() -> None:
+    with pytest.raises(Malformed, match="lines and streams"):
+        read_protobuf(inner(1, b"") * (loki_push_request.MOST_LINES + 1))
+    with pytest.raises(Malformed, match="lines and streams"):
+        read_protobuf(inner(1, inner(2, b"") * (loki_push_request.MOST_LINES + 1)))
+
+
+def test_a_stream_of_too_many_labels_is_left_out() -> None:
+    many = {f"l{number}": "x" for number in range(loki_push_request.MOST_LABELS + 1)}
+    some = dict(list(many.items())[1:])
+    values = [["1", "x"]]
+    found = read_json(
+        as_json([{"stream": many, "values": values}, {"stream": some, "values": values}])
+    )
+    assert (lines_of(found), found.bad) == ([(1, some, "x")], 1)
+    assert "129 labels" in found.complaint
+    found = read_protobuf(push_request([(_written(many), [(NS, "x")]), ("{}", [(NS, "y")])]))
+    assert (lines_of(found), found.bad) == ([(NS, {}, "y")], 1)
+
+
+def test_metadata_makes_no_gigabytes_of_a_small_body(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each line with metadata has labels of its own, those of its stream among them."""
+    many = {f"l{number}": "x" for number in range(loki_push_request.MOST_LABELS + 1)}
+    with pytest.raises(Malformed, match="more than 128 names"):
+        read_json(as_json([{"values": [["1", "x", many]]}]))
+    monkeypatch.setattr(loki_push_request, "MOST_PAIRS", 10)
+    stream = {"stream": {"a": "1", "b": "2", "c": "3"}, "values": [["1", "x", {"d": "4"}]]}
+    assert len(read_json(as_json([stream] * 2)).lines) == 2
+    with pytest.raises(Malformed, match="more than 10 labels"):
+        read_json(as_json([stream] * 3))
 
 
 def test_any_bytes_are_lines_or_refused() -> None:
