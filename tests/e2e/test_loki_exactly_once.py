@@ -145,6 +145,8 @@ class Writer:
         if not self.lately:  # we were stopped for so long
             return
         _, labels, entry = self.lately[0]
+        if entry[0] < time.time_ns() - LATE_SECS / 2 * NS:  # late already: Loki may have forgotten
+            return
         assert self.loki.push(labels, [entry]) == 0
         self.kinds["sent again"] += 1
 
