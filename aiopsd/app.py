@@ -98,22 +98,10 @@ class House:
         state = await restore(self.store, now_s)
         await self._load_checkpoint()
         self.notifiers = self._notifiers(state)
-        limits = self.config.daemon.incidents
-        grouping = Grouping(
-            GroupingLimits(
-                float(limits.join),
-                float(limits.quiet),
-                float(limits.reopen),
-                confirm_secs=float(limits.confirm),
-            )
-        )
-        grouping.restore(state.incidents.values())
-        ledger = Ledger()
-        for change in await self.store.current(Change, since_s=now_s - REMEMBER_SECS):
-            ledger.add(rewound(change, now_s))
+        ledger = await self._ledger(now_s)
         self.quieting = self._quieting(state)
         correlating = Correlating(
-            grouping,
+            self._grouping(state),
             Topology(self.config.daemon.topology),
             ledger,
             EvidenceRanker(),
@@ -148,6 +136,20 @@ class House:
         for event in (*state.incidents.values(), *state.runs.values()):
             for outbox in self.pipeline.outboxes.values():
                 outbox.put(event)
+
+    def _grouping(self, state: State) -> Grouping:
+        limits = self.config.daemon.incidents
+        join, quiet, reopen = float(limits.join), float(limits.quiet), float(limits.reopen)
+        confirm_secs = float(limits.confirm)
+        grouping = Grouping(GroupingLimits(join, quiet, reopen, confirm_secs=confirm_secs))
+        grouping.restore(state.incidents.values())
+        return grouping
+
+    async def _ledger(self, now_s: float) -> Ledger:
+        ledger = Ledger()
+        for change in await self.store.current(Change, since_s=now_s - REMEMBER_SECS):
+            ledger.add(rewound(change, now_s))
+        return ledger
 
     def _warming(self) -> Warming | None:
         settings = self.config.daemon.warm_start
@@ -289,7 +291,7 @@ class House:
             runbook = f"runbook: {rule.runbook}" if rule.runbook else ""
             return tuple(filter(None, (line, runbook)))
 
-        return Watch(rule_info(rule), rule.detector, self.table.labels, evidence, miner.reads)
+        return Watch(rule.info(), rule.detector, self.table.labels, evidence, miner.reads)
 
     def _built_in(self, one: BuiltIn) -> Watch:
         """For what no rule selects: evidence, and no reason for an incident."""
@@ -393,17 +395,3 @@ class House:
 
     def _every_secs(self) -> dict[str, float]:
         return {rule.id: self.config.every_secs(rule) for rule in self.config.rules}
-
-
-def rule_info(rule: RuleSettings) -> RuleInfo:
-    """What its anomalies say of a rule."""
-    return RuleInfo(
-        id=rule.id,
-        kind=rule.kind,
-        severity=rule.severity,
-        entity=rule.entity,
-        unit=rule.unit,
-        title=rule.title or rule.id.replace("_", " "),
-        for_secs=float(rule.for_),
-        clear_secs=float(rule.clear) if rule.clear is not None else None,
-    )

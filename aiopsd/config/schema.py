@@ -11,6 +11,7 @@ import msgspec
 from aiopsd.config.maintenance import MaintenanceSettings
 from aiopsd.config.redaction import RedactionSettings
 from aiopsd.detectors import DetectorSettings
+from aiopsd.detectors.watch import RuleInfo
 from aiopsd.executors import ExecutorSettings
 from aiopsd.logs.odd_sessions import NAME as ODD_SESSIONS
 from aiopsd.model import Kind, Mode, Severity
@@ -87,6 +88,19 @@ class RuleSettings(Settings, frozen=True, kw_only=True):
             raise ValueError("`without` takes every label of `entity`: nobody knew what is sick")
         if self.select:
             self.selection()
+
+    def info(self) -> RuleInfo:
+        """What its anomalies say of it."""
+        return RuleInfo(
+            id=self.id,
+            kind=self.kind,
+            severity=self.severity,
+            entity=self.entity,
+            unit=self.unit,
+            title=self.title or self.id.replace("_", " "),
+            for_secs=float(self.for_),
+            clear_secs=float(self.clear) if self.clear is not None else None,
+        )
 
     def _check_sessions(self) -> None:
         if self.sessions is None:

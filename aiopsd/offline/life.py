@@ -7,7 +7,6 @@ from typing import Final
 
 import numpy as np
 
-from aiopsd.app import rule_info
 from aiopsd.config import RuleSettings
 from aiopsd.detectors.band import Band
 from aiopsd.detectors.bank.judged import Judged
@@ -44,7 +43,7 @@ class Life:
         self.tally, self.ticks, self.heard_secs = Tally(), 0, 0.0
         self.speaks_secs = SPEAKS_SECS  # one value, at most
         self._last_s: Floats = np.full(64, -np.inf)  # by series
-        self._watch = Watch(rule_info(rule), rule.detector, table.labels)
+        self._watch = Watch(rule.info(), rule.detector, table.labels)
 
     def live(self, portion: Portion, awake: Flags) -> None:
         """Ticks of PromQL. ``awake``: those at which the server was there."""

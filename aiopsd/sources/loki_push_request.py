@@ -22,6 +22,8 @@ MOST_LABELS: Final = 128  # of a stream, of a line's metadata; Loki takes 15 and
 MOST_PAIRS: Final = 4_000_000  # of a request's lines together: with metadata each has its own
 MAX_LINE_BYTES: Final = 64 * 1024
 _LINE_BYTES: Final = 200  # of a line besides its text
+_LABEL_BYTES: Final = 32  # of its stream's, in a dictionary of the line's own
+_METADATA_BYTES: Final = 150  # of one, besides its value: two texts of its own
 _NS: Final = 10**9
 _PAIR: Final = re.compile(
     r'\s*(?P<name>[a-zA-Z_][a-zA-Z0-9_]*)\s*=\s*"(?P<value>(?:[^"\\]|\\.)*+)"\s*(?:,|$)', re.DOTALL
@@ -57,13 +59,16 @@ class Pushed:
         self._pairs += len(metadata) + len(labels)
         if self._pairs > MOST_PAIRS:
             raise Malformed(f"more than {MOST_PAIRS:,} labels and metadata of lines")
+        self.size_bytes += _LABEL_BYTES * len(labels) + _METADATA_BYTES * len(metadata)
+        self.size_bytes += sum(map(len, metadata.values()))
         return {**metadata, **labels}
 
-    def stream(self, labels: Labels) -> bool:
-        """Whether lines may have these labels."""
-        if len(labels) > MOST_LABELS:
-            self.complain(f"a stream of {len(labels):,} labels; at most {MOST_LABELS} are taken")
-        return len(labels) <= MOST_LABELS
+    def takes(self, labels: Labels) -> bool:
+        """Whether a stream may have so many; complained of where not."""
+        if len(labels) <= MOST_LABELS:
+            return True
+        self.complain(f"a stream of {len(labels):,} labels; at most {MOST_LABELS} are taken")
+        return False
 
     def add(self, time_ns: int, labels: Labels, text: str) -> None:
         if len(text) > MAX_LINE_BYTES:
@@ -100,8 +105,7 @@ def read_json(body: bytes) -> Pushed:
     found = Pushed()
     for stream in _decoded(body).streams:
         found.enter()
-        taken = found.stream(stream.stream)
-        for entry in stream.values if taken else ():
+        for entry in stream.values if found.takes(stream.stream) else ():
             found.enter()
             if not (entry.stamp.isdecimal() and len(entry.stamp) <= 19):
                 raise Malformed(f"a stamp that is no nanoseconds: {entry.stamp[:40]!r}")
@@ -160,7 +164,7 @@ def _stream(data: bytes, stream: Field, found: Pushed) -> None:
             found.enter()
             inner(data, one)
             entries.append(one)
-    if labels is not None and found.stream(labels):
+    if labels is not None and found.takes(labels):
         for entry in entries:
             _entry(data, entry, labels, found)
 

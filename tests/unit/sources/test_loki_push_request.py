@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import sys
 import zlib
 from contextlib import suppress
 
@@ -191,6 +192,17 @@ def test_metadata_makes_no_gigabytes_of_a_small_body(monkeypatch: pytest.MonkeyP
     assert len(read_json(as_json([stream] * 2)).lines) == 2
     with pytest.raises(Malformed, match="more than 10 labels"):
         read_json(as_json([stream] * 3))
+
+
+def test_what_waits_is_counted_with_the_labels_of_each_line() -> None:
+    """745 kB that took 110 MB were said to be 6: ten times what may wait could wait."""
+    labels = {f"l{number}": "x" for number in range(100)}
+    plain = read_json(as_json([{"stream": labels, "values": [["1", "x"]] * 1000}]))
+    own = read_json(as_json([{"stream": labels, "values": [["1", "x", {"m": "1"}]] * 1000}]))
+    held = sum(sys.getsizeof(line.labels) for line in own.lines)
+    assert plain.size_bytes < held / 10
+    assert held < own.size_bytes - plain.size_bytes + 2**20
+    assert own.size_bytes > 3_000_000
 
 
 def test_any_bytes_are_lines_or_refused() -> None:
