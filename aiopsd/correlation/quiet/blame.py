@@ -80,11 +80,12 @@ def _blame(
     """How sure it is that the other's cause is this one's too; 0: not sure enough."""
     root = other.root
     mine = [one for one in incident.anomalies if not one.closed and one.severity != "info"]
+    if root is None or not mine or any(one.kind not in SYMPTOMS for one in mine):
+        return 0.0
     theirs = [one for one in other.anomalies if one.severity != "info"]
-    causes = [one for one in theirs if root and one.service == root.service]
+    causes = [one for one in theirs if one.service == root.service]
     begins = any(not one.closed for one in causes) and _is_near(mine, causes)
-    strange = any(one.kind not in SYMPTOMS for one in mine)
-    if root is None or not mine or not (begins or goes_on) or strange:
+    if not (begins or goes_on):
         return 0.0
     whole = structs.replace(other, anomalies=(*theirs, *mine), suspects=())
     suspects = ranker.rank(whole, evidence)

@@ -131,6 +131,13 @@ def test_none_is_explained_by_what_is_not_among_them() -> None:
     assert why(CART, before=before) == {}
 
 
+def test_what_has_recovered_or_is_only_evidence_needs_no_explanation() -> None:
+    recovered = replace(slow("cart", onset_s=T + 600), ended_s=T + 700)
+    evidence = slow("cart", onset_s=T + 600, severity="info")
+    for last in ([recovered], [evidence], [recovered, evidence]):
+        assert why(DB, incident(*last)) == {}
+
+
 def test_of_two_that_explain_one_another_both_are_told() -> None:
     calls = frozenset({("a", "b"), ("b", "a")})
 
